@@ -1,0 +1,95 @@
+package core
+
+import "github.com/seaworthy-raft/seaworthy/core/quorum"
+
+// candidate is what only a pre-candidate or candidate has: the ballots of the
+// round under way, one for each replica that answered.
+type candidate struct {
+	ballots      []ballot
+	elapsedTicks uint32 // since the round's requests were sent last
+}
+
+type ballot struct {
+	id  ReplicaID
+	say quorum.Ballot
+}
+
+// becomePreCandidate asks whether an election could be won, before it
+// disturbs anyone with a new term (dissertation §9.6).
+func (r *Raft) becomePreCandidate(out *Ready) {
+	r.becomeFollower(out)
+	r.role = RolePreCandidate
+	r.candidate = candidate{}
+	r.requestVotes(out)
+	r.countBallot(r.cfg.ID, quorum.BallotYes, out)
+}
+
+// becomeCandidate stands for election in a new term. Its own vote counts, and
+// the requests leave, when term and vote are durable.
+func (r *Raft) becomeCandidate(out *Ready) {
+	r.becomeFollower(out)
+	r.role = RoleCandidate
+	r.term++
+	r.vote = r.cfg.ID
+	r.candidate = candidate{}
+	r.requestVotes(out)
+}
+
+// requestVotes asks every voter that has not answered in this round.
+func (r *Raft) requestVotes(out *Ready) {
+	r.candidate.elapsedTicks = 0
+	for _, set := range [...][]ReplicaID{r.configuration.Voters, r.configuration.Outgoing} {
+		for _, id := range set {
+			if id == r.cfg.ID || r.ballotOf(id) != quorum.BallotMissing {
+				continue
+			}
+			v := &r.message(out, KindRequestVote, id, false).RequestVote
+			v.Last = r.log.last()
+			v.Pre = r.role == RolePreCandidate
+			v.For = r.term
+			if v.Pre {
+				v.For++
+			}
+		}
+	}
+}
+
+// tickCandidate starts over when the round takes too long, and repeats its
+// requests meanwhile, as messages get lost.
+func (r *Raft) tickCandidate(n uint32, out *Ready) {
+	r.tickElection(n)
+	if r.electionDue() {
+		r.becomePreCandidate(out)
+		return
+	}
+	r.candidate.elapsedTicks = saturate(r.candidate.elapsedTicks, n)
+	if r.candidate.elapsedTicks >= r.cfg.HeartbeatTicks {
+		r.requestVotes(out)
+	}
+}
+
+// countBallot notes what id says; its first word in a round stands.
+func (r *Raft) countBallot(id ReplicaID, say quorum.Ballot, out *Ready) {
+	if r.ballotOf(id) == quorum.BallotMissing {
+		r.candidate.ballots = append(r.candidate.ballots, ballot{id, say})
+	}
+	switch r.voters().Tally(r.ballotOf) {
+	case quorum.Won:
+		if r.role == RolePreCandidate {
+			r.becomeCandidate(out)
+		} else {
+			r.becomeLeader(out)
+		}
+	case quorum.Lost:
+		r.becomeFollower(out)
+	}
+}
+
+func (r *Raft) ballotOf(id ReplicaID) quorum.Ballot {
+	for _, b := range r.candidate.ballots {
+		if b.id == id {
+			return b.say
+		}
+	}
+	return quorum.BallotMissing
+}

@@ -1,0 +1,66 @@
+package core
+
+import "github.com/seaworthy-raft/seaworthy/core/quorum"
+
+// restartElectionTimer draws the next timeout, from ElectionTicks up to twice
+// that, with the one random number at hand. Until the driver brings another,
+// the same number serves again.
+func (r *Raft) restartElectionTimer() {
+	r.electionElapsed = 0
+	r.electionTimeout = r.cfg.ElectionTicks + r.jitter%r.cfg.ElectionTicks
+	r.jitterUsed = true
+}
+
+func (r *Raft) tickElection(n uint32) {
+	r.electionElapsed = saturate(r.electionElapsed, n)
+	r.contactTicks = min(saturate(r.contactTicks, n), r.cfg.ElectionTicks)
+}
+
+func (r *Raft) electionDue() bool { return r.electionElapsed >= r.electionTimeout }
+
+// handleRequestVote gives a vote at most once in a term, to a candidate whose
+// log is up to date (dissertation §3.4, §3.6.1). A pre-vote changes nothing
+// here, whatever the answer (§9.6).
+func (r *Raft) handleRequestVote(m *Message, out *Ready) {
+	v := &m.RequestVote
+	grant := !r.hearsLeader() && v.Last.UpToDate(r.log.last())
+	if v.Pre {
+		grant = grant && (v.For > r.term || v.For == r.term && r.mayVoteFor(m.From))
+	} else {
+		grant = grant && v.For == r.term && r.mayVoteFor(m.From)
+		// The same vote again, for a candidate that missed the answer.
+		grant = grant || v.For == r.term && r.vote == m.From
+		if grant {
+			r.vote = m.From
+			r.electionElapsed = 0
+		}
+	}
+	resp := &r.message(out, KindRequestVoteResponse, m.From, grant && !v.Pre).RequestVoteResponse
+	resp.Pre, resp.For, resp.Granted = v.Pre, v.For, grant
+}
+
+// mayVoteFor says whether the vote of this term is free, or given to id.
+func (r *Raft) mayVoteFor(id ReplicaID) bool { return r.vote == 0 || r.vote == id }
+
+// handleRequestVoteResponse counts an answer to the round under way.
+func (r *Raft) handleRequestVoteResponse(m *Message, out *Ready) {
+	v := &m.RequestVoteResponse
+	switch {
+	case r.role == RolePreCandidate && v.Pre && v.For == r.term+1:
+	case r.role == RoleCandidate && !v.Pre && v.For == r.term && m.Term == r.term:
+	default:
+		return // of an earlier round, or decided already
+	}
+	ballot := quorum.BallotNo
+	if v.Granted {
+		ballot = quorum.BallotYes
+	}
+	r.countBallot(m.From, ballot, out)
+}
+
+func saturate(a, n uint32) uint32 {
+	if a+n < a {
+		return ^uint32(0)
+	}
+	return a + n
+}

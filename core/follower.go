@@ -1,0 +1,111 @@
+package core
+
+// follower is what only a follower has: reads on their way to the leader, and
+// a snapshot on its way in. It is emptied when the role changes, but for the
+// snapshot, which does not depend on who sends it.
+type follower struct {
+	reads    forwardedReads
+	incoming incomingSnapshot
+}
+
+// becomeFollower gives up whatever this replica was doing, in the same term:
+// the vote stays, because it was given in this term and for good
+// (dissertation §3.4). No leader is known until one is heard.
+func (r *Raft) becomeFollower(out *Ready) {
+	r.leader = 0
+	switch r.role {
+	case RoleFollower:
+		r.refuseForwarded(out, RefusedLeadershipLost)
+	case RolePreCandidate, RoleCandidate:
+		r.candidate = candidate{}
+	case RoleLeader:
+		r.leaderResigns(out)
+		// No one else was heard while this replica led.
+		r.contactTicks = r.cfg.ElectionTicks
+	}
+	r.role = RoleFollower
+	r.restartElectionTimer()
+}
+
+// hearFrom notes that the leader of this term was heard.
+func (r *Raft) hearFrom(leader ReplicaID, out *Ready) {
+	if r.role != RoleFollower {
+		r.becomeFollower(out)
+	}
+	r.leader = leader
+	r.electionElapsed = 0
+	r.contactTicks = 0
+}
+
+// hearsLeader says whether a leader was heard within the least election
+// timeout. While it was, votes are refused and newer terms ignored, so that a
+// replica that was cut off can not depose a leader that works (dissertation
+// §4.2.3). After a start it counts as heard: the incarnation before may have
+// promised so.
+func (r *Raft) hearsLeader() bool {
+	return r.role == RoleLeader || r.contactTicks < r.cfg.ElectionTicks
+}
+
+func (r *Raft) tickFollower(n uint32, out *Ready) {
+	r.tickElection(n)
+	r.tickForwarded(n, out)
+	// The only voter has nobody to wait for.
+	voters := r.voters()
+	if voters.Alone(r.cfg.ID) || r.electionDue() && voters.Has(r.cfg.ID) {
+		r.becomePreCandidate(out)
+	}
+}
+
+// handleAppendEntries is the receiver of dissertation figure 3.1. The answer
+// promises what the log now holds up to the message's last entry, no more:
+// what may follow is not known to match (§3.5).
+func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
+	a := &m.AppendEntries
+	if m.Term < r.term {
+		resp := &r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse
+		resp.Reject, resp.Prev, resp.Round = true, a.Prev.Index, a.Round
+		return
+	}
+	r.hearFrom(m.From, out)
+
+	// What the log has compacted is committed, and so matches.
+	entries, verified := a.Entries, a.Prev.Index+Index(len(a.Entries))
+	if a.Prev.Index < r.log.base.Index {
+		skip := min(r.log.base.Index-a.Prev.Index, Index(len(entries)))
+		entries = entries[skip:]
+	} else if !r.log.matches(a.Prev) {
+		resp := &r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse
+		resp.Reject, resp.Prev, resp.Round = true, a.Prev.Index, a.Round
+		resp.Hint = r.log.conflict(a.Prev)
+		return
+	}
+
+	// Only an entry of another term proves that what follows must go: an old,
+	// short message proves nothing about a longer log.
+	for i := range entries {
+		e := &entries[i]
+		if r.log.matches(e.EntryID) {
+			continue
+		}
+		if e.Index <= r.log.lastIndex() {
+			r.log.truncate(e.Index)
+			out.Truncate = e.Index
+			r.restoreConfiguration()
+		}
+		for ; i < len(entries); i++ {
+			r.appendEntry(entries[i])
+		}
+		break
+	}
+	r.clock = max(r.clock, r.log.lastTime())
+	r.commitTo(min(a.Commit, verified))
+
+	resp := &r.message(out, KindAppendEntriesResponse, m.From, true).AppendEntriesResponse
+	resp.Match, resp.Round = verified, a.Round
+}
+
+// restoreConfiguration makes the latest configuration in the log count again
+// after its tail was cut.
+func (r *Raft) restoreConfiguration() {
+	r.configuration = r.snapshot.Configuration
+}

@@ -1,0 +1,180 @@
+package core
+
+import "fmt"
+
+// checkMessage is the gate: whatever a message holds is checked here, once,
+// before anything changes. It refuses what no replica that follows the
+// protocol could have sent; what is merely late, repeated or from a stranger
+// passes, and its handler ignores or answers it.
+func (r *Raft) checkMessage(m *Message) error {
+	switch {
+	case m.Kind == 0 || m.Kind >= kindEnd:
+		return fmt.Errorf("%w: kind %d", ErrBadMessage, m.Kind)
+	case m.Cluster != r.cfg.Cluster:
+		return fmt.Errorf("%w: of cluster %d", ErrBadMessage, m.Cluster)
+	case m.To != r.cfg.ID || m.From == r.cfg.ID || m.From == 0:
+		return fmt.Errorf("%w: from %d to %d", ErrBadMessage, m.From, m.To)
+	}
+	switch m.Kind {
+	case KindRequestVote:
+		return r.checkRequestVote(m)
+	case KindRequestVoteResponse:
+		return r.checkRequestVoteResponse(m)
+	case KindAppendEntries:
+		return r.checkAppendEntries(m)
+	case KindAppendEntriesResponse:
+		return r.checkAppendEntriesResponse(m)
+	case KindInstallSnapshot:
+		return r.checkInstallSnapshot(m)
+	case KindInstallSnapshotResponse:
+		return r.checkInstallSnapshotResponse(m)
+	case KindReadIndex:
+		if id := m.ReadIndex.ID; id.Replica != m.From || id.Boot != m.Boot || id.Counter == 0 {
+			return fmt.Errorf("%w: read index request %v from replica %d, boot %d", ErrBadMessage, id, m.From, m.Boot)
+		}
+	}
+	return nil
+}
+
+func (r *Raft) checkRequestVote(m *Message) error {
+	v := &m.RequestVote
+	ask := m.Term
+	if v.Pre {
+		ask++
+	}
+	if v.For != ask || v.For == 0 || v.Last.Term > m.Term {
+		return fmt.Errorf("%w: vote request for term %d (pre %t) in term %d, log ending in %v",
+			ErrBadMessage, v.For, v.Pre, m.Term, v.Last)
+	}
+	return nil
+}
+
+func (r *Raft) checkRequestVoteResponse(m *Message) error {
+	v := &m.RequestVoteResponse
+	switch {
+	case v.For == 0:
+		return fmt.Errorf("%w: vote for term 0", ErrBadMessage)
+	case v.Granted && !v.Pre && m.Term < v.For:
+		return fmt.Errorf("%w: vote for term %d given in term %d", ErrBadMessage, v.For, m.Term)
+	case !v.Pre && m.Term == r.term && v.For > r.term:
+		return fmt.Errorf("%w: answer for term %d, nobody asked", ErrBadMessage, v.For)
+	}
+	return nil
+}
+
+// checkAppendEntries looks at the entries one by one: they must follow each
+// other and continue the digest. If this replica would listen to the sender,
+// they must also not contradict what it knows to be committed.
+func (r *Raft) checkAppendEntries(m *Message) error {
+	a := &m.AppendEntries
+	if m.Term == 0 || a.Prev.Term > m.Term || a.Prev.Index == 0 && (a.Prev.Term != 0 || a.PrevDigest != 0) {
+		return fmt.Errorf("%w: append behind %v in term %d", ErrBadMessage, a.Prev, m.Term)
+	}
+	prev, chain, time := a.Prev, a.PrevDigest, uint64(0)
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		switch {
+		case e.Index != prev.Index+1 || e.Term < prev.Term || e.Term == 0 || e.Term > m.Term || e.Time < time:
+			return fmt.Errorf("%w: entry %v behind %v in term %d", ErrBadMessage, e.EntryID, prev, m.Term)
+		case e.Kind != EntryCommand && e.Kind != EntryNoop:
+			return fmt.Errorf("%w: entry %v of kind %d", ErrBadMessage, e.EntryID, e.Kind)
+		case e.Digest != e.Chain(chain):
+			return fmt.Errorf("%w: entry %v does not continue the digest of %v", ErrBadMessage, e.EntryID, prev)
+		}
+		prev, chain, time = e.EntryID, e.Digest, e.Time
+	}
+	if m.Term < r.term {
+		return nil
+	}
+	if err := r.checkSender(m); err != nil {
+		return err
+	}
+	if err := r.checkAgainstCommitted(a.Prev, a.PrevDigest); err != nil {
+		return err
+	}
+	if prev.Index <= r.log.commitIndex {
+		return r.checkAgainstCommitted(prev, chain)
+	}
+	if i := r.log.commitIndex; i > a.Prev.Index {
+		e := &a.Entries[i-a.Prev.Index-1]
+		return r.checkAgainstCommitted(e.EntryID, e.Digest)
+	}
+	return nil
+}
+
+// checkSender: there is one leader in a term, and who leads it knows.
+func (r *Raft) checkSender(m *Message) error {
+	if m.Term == r.term && (r.role == RoleLeader || r.leader != 0 && r.leader != m.From) {
+		return fmt.Errorf("%w: replica %d claims to lead term %d, as replica %d does", ErrBadMessage, m.From, m.Term, r.leader)
+	}
+	return nil
+}
+
+// checkAgainstCommitted compares a leader's position with this log. Positions
+// of equal term must agree in all that lies before them, and a committed one
+// must be what it is (dissertation figure 3.2: Log Matching, Leader
+// Completeness).
+func (r *Raft) checkAgainstCommitted(id EntryID, chain uint64) error {
+	term, own, ok := r.log.position(id.Index)
+	if !ok {
+		return nil
+	}
+	if term != id.Term && id.Index <= r.log.commitIndex || term == id.Term && chain != own {
+		return fmt.Errorf("%w: leader has %v with digest %x, here it is of term %d with digest %x, commit %d",
+			ErrBadMessage, id, chain, term, own, r.log.commitIndex)
+	}
+	return nil
+}
+
+func (r *Raft) checkAppendEntriesResponse(m *Message) error {
+	a := &m.AppendEntriesResponse
+	if m.Term == 0 || a.Reject && (a.Hint.Index > a.Prev || a.Hint.Term > m.Term) {
+		return fmt.Errorf("%w: answer to an append behind %d with hint %v in term %d", ErrBadMessage, a.Prev, a.Hint, m.Term)
+	}
+	if m.Term == r.term {
+		return r.checkClaims(m.From, a.Match, a.Round)
+	}
+	return nil
+}
+
+// checkClaims: in this leader's term nobody can match more than its log, or
+// answer a round that has not begun.
+func (r *Raft) checkClaims(from ReplicaID, match Index, round uint64) error {
+	if r.role == RoleLeader && (match > r.log.lastIndex() || round > r.lead.reads.round) {
+		return fmt.Errorf("%w: replica %d matches up to %d of %d, answers round %d of %d",
+			ErrBadMessage, from, match, r.log.lastIndex(), round, r.lead.reads.round)
+	}
+	return nil
+}
+
+func (r *Raft) checkInstallSnapshot(m *Message) error {
+	c := &m.InstallSnapshot
+	s := &c.Snapshot
+	switch {
+	case m.Term == 0 || s.Index == 0 || s.Term == 0 || s.Term > m.Term:
+		return fmt.Errorf("%w: snapshot at %v in term %d", ErrBadMessage, s.EntryID, m.Term)
+	case c.Offset > s.Size || uint64(len(c.Data)) > s.Size-c.Offset:
+		return fmt.Errorf("%w: %d bytes at offset %d of a snapshot of %d", ErrBadMessage, len(c.Data), c.Offset, s.Size)
+	}
+	if err := checkConfiguration(&s.Configuration); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadMessage, err)
+	}
+	if m.Term < r.term {
+		return nil
+	}
+	if err := r.checkSender(m); err != nil {
+		return err
+	}
+	return r.checkAgainstCommitted(s.EntryID, s.Digest)
+}
+
+func (r *Raft) checkInstallSnapshotResponse(m *Message) error {
+	a := &m.InstallSnapshotResponse
+	if m.Term == 0 {
+		return fmt.Errorf("%w: answer to a snapshot in term 0", ErrBadMessage)
+	}
+	if m.Term == r.term {
+		return r.checkClaims(m.From, a.Match, a.Round)
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package core
+
+import (
+	"fmt"
+	"testing"
+)
+
+// testCluster drives replicas by hand: every message waits in flight until a
+// test delivers it, every write is durable when the test says so. What the
+// driver owes is done in the order of Ready.
+type testCluster struct {
+	t        testing.TB
+	replicas map[ReplicaID]*testReplica
+	ids      []ReplicaID
+	flight   []Message
+	cut      func(m *Message) bool // true: the message is lost
+}
+
+type testReplica struct {
+	*Raft
+	out      Ready
+	auto     bool // writes are durable, and pages applied, at once
+	writes   []Persisted
+	held     [][]Message
+	applied  []Entry
+	accepted []Accepted
+	refused  []Refusal
+	reads    []ReadReady
+	chunks   []SnapshotChunk
+	restored []Snapshot
+	jitter   bool
+}
+
+func testLimits() Limits {
+	l := DefaultLimits()
+	l.InflightMessages = 16
+	l.TrailingBytes = 0
+	return l
+}
+
+func newTestCluster(t testing.TB, n int) *testCluster {
+	c := &testCluster{t: t, replicas: map[ReplicaID]*testReplica{}}
+	for i := 1; i <= n; i++ {
+		c.ids = append(c.ids, ReplicaID(i))
+	}
+	for _, id := range c.ids {
+		c.start(id, State{Snapshot: Snapshot{Configuration: Configuration{Voters: c.ids}}}, 1, testLimits())
+	}
+	return c
+}
+
+func (c *testCluster) start(id ReplicaID, st State, boot Boot, limits Limits) {
+	c.t.Helper()
+	r, err := New(Config{ID: id, Cluster: 7, Boot: boot, ElectionTicks: 10, HeartbeatTicks: 2,
+		Jitter: uint32(id), Limits: limits}, st)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.replicas[id] = &testReplica{Raft: r, auto: true}
+}
+
+// step gives one input and does what is owed.
+func (c *testCluster) step(id ReplicaID, in Input) {
+	c.t.Helper()
+	r := c.replicas[id]
+	if in.Kind == InputTick && r.jitter {
+		in.Jitter, in.JitterSet = uint32(id)*3, true
+	}
+	if err := r.Step(&in, &r.out); err != nil {
+		c.t.Fatalf("replica %d: %v", id, err)
+	}
+	if err := r.CheckInvariants(); err != nil {
+		c.t.Fatalf("replica %d after %+v: %v", id, in, err)
+	}
+	out := &r.out
+	r.jitter = out.WantJitter
+	r.accepted = append(r.accepted, out.Accepted...)
+	r.refused = append(r.refused, out.Refusals...)
+	r.reads = append(r.reads, out.Reads...)
+	if out.ChunkSet {
+		r.chunks = append(r.chunks, out.Chunk)
+	}
+	c.flight = append(c.flight, out.Messages...)
+	held := append([]Message(nil), out.Held...)
+	var next []Input
+	if out.WriteSet {
+		r.writes = append(r.writes, Persisted{out.Mark, out.HardState.Term, out.HardState.Vote})
+		r.held = append(r.held, held)
+	} else if len(r.writes) == 0 {
+		c.flight = append(c.flight, held...)
+	} else if len(held) > 0 {
+		last := len(r.held) - 1
+		r.held[last] = append(r.held[last], held...)
+	}
+	if out.RestoreSet {
+		r.restored = append(r.restored, out.Restore)
+		next = append(next, Input{Kind: InputApplied, Applied: out.Restore.Index})
+	}
+	if n := len(out.Committed); n > 0 {
+		r.applied = append(r.applied, out.Committed...)
+		next = append(next, Input{Kind: InputApplied, Applied: out.Committed[n-1].Index})
+	}
+	if r.auto {
+		for _, in := range next {
+			c.step(id, in)
+		}
+		c.persist(id)
+	}
+}
+
+// persist makes everything written durable, in order.
+func (c *testCluster) persist(id ReplicaID) {
+	c.t.Helper()
+	r := c.replicas[id]
+	for len(r.writes) > 0 {
+		p, held := r.writes[0], r.held[0]
+		r.writes, r.held = r.writes[1:], r.held[1:]
+		c.flight = append(c.flight, held...)
+		c.step(id, Input{Kind: InputPersisted, Persisted: p})
+	}
+}
+
+// deliver hands over everything in flight until nothing is.
+func (c *testCluster) deliver() {
+	c.t.Helper()
+	for n := 0; len(c.flight) > 0; n++ {
+		if n > 100000 {
+			c.t.Fatal("messages without end")
+		}
+		m := c.flight[0]
+		c.flight = c.flight[1:]
+		if c.cut != nil && c.cut(&m) || c.replicas[m.To] == nil {
+			continue
+		}
+		if m.Kind == KindInstallSnapshot {
+			m.InstallSnapshot.Data = make([]byte, m.InstallSnapshot.Length)
+		}
+		c.step(m.To, Input{Kind: InputMessage, Message: &m})
+	}
+}
+
+func (c *testCluster) tick(id ReplicaID, n uint32) {
+	c.t.Helper()
+	c.step(id, Input{Kind: InputTick, Ticks: n})
+}
+
+// run lets n ticks pass everywhere, one by one.
+func (c *testCluster) run(n int) {
+	c.t.Helper()
+	for range n {
+		for _, id := range c.ids {
+			if c.replicas[id] != nil {
+				c.tick(id, 1)
+			}
+		}
+		c.deliver()
+	}
+}
+
+func (c *testCluster) leader() ReplicaID {
+	for _, id := range c.ids {
+		if r := c.replicas[id]; r != nil && r.role == RoleLeader {
+			return id
+		}
+	}
+	return 0
+}
+
+// elect runs until there is a leader that has committed its no-op.
+func (c *testCluster) elect() ReplicaID {
+	c.t.Helper()
+	for range 200 {
+		c.run(1)
+		if l := c.leader(); l != 0 && c.replicas[l].log.commitIndex >= c.replicas[l].lead.termStart {
+			return l
+		}
+	}
+	c.t.Fatal("no leader in 200 ticks")
+	return 0
+}
+
+func (c *testCluster) propose(id ReplicaID, tags ...uint64) {
+	c.t.Helper()
+	in := Input{Kind: InputPropose}
+	for _, tag := range tags {
+		in.Proposals = append(in.Proposals, Proposal{tag, fmt.Appendf(nil, "command %d", tag)})
+	}
+	c.step(id, in)
+}
+
+// isolate cuts id off from everyone.
+func (c *testCluster) isolate(id ReplicaID) {
+	c.cut = func(m *Message) bool { return m.From == id || m.To == id }
+}
+
+func (c *testCluster) sameLogs(ids ...ReplicaID) {
+	c.t.Helper()
+	a := c.replicas[ids[0]].Status()
+	for _, id := range ids[1:] {
+		b := c.replicas[id].Status()
+		if a.Last != b.Last || a.LastDigest != b.LastDigest || a.Commit != b.Commit || a.Applied != b.Applied {
+			c.t.Fatalf("replicas differ:\n%+v\n%+v", a, b)
+		}
+	}
+}

@@ -1,0 +1,305 @@
+package core
+
+import (
+	"github.com/seaworthy-raft/seaworthy/core/digest"
+	"github.com/seaworthy-raft/seaworthy/core/progress"
+)
+
+// Status is what a replica looks like from outside, at one moment.
+type Status struct {
+	ID     ReplicaID
+	Role   Role
+	Term   Term
+	Vote   ReplicaID
+	Leader ReplicaID // zero: unknown
+	Halted HaltReason
+
+	// Positions: snapshot and first-1 <= applied <= commit <= last,
+	// persisted <= last.
+	First      Index // the first entry still in the log; last+1 when there is none
+	Last       EntryID
+	LastDigest uint64 // the digest of the whole log
+	Snapshot   EntryID
+	Commit     Index
+	Applied    Index
+	Handed     Index // handed out to be applied
+	Persisted  Index
+
+	DurableTerm Term // what the disk has acknowledged
+	DurableVote ReplicaID
+	Clock       uint64 // log time, ticks
+
+	ReadsWaiting     int
+	UncommittedBytes uint64 // leader only
+}
+
+// Status makes no copies and allocates nothing.
+func (r *Raft) Status() Status {
+	return Status{
+		ID: r.cfg.ID, Role: r.role, Term: r.term, Vote: r.vote, Leader: r.leader, Halted: r.halted,
+		First: r.log.base.Index + 1, Last: r.log.last(), LastDigest: r.log.lastDigest(),
+		Snapshot: r.snapshot.EntryID, Commit: r.log.commitIndex, Applied: r.log.appliedIndex,
+		Handed: r.log.handedIndex, Persisted: r.log.persistedIndex,
+		DurableTerm: r.durableTerm, DurableVote: r.durableVote, Clock: r.clock,
+		ReadsWaiting:     len(r.lead.reads.waiting) + len(r.follower.reads.waiting),
+		UncommittedBytes: r.lead.uncommittedBytes,
+	}
+}
+
+// Entry is the entry at i, if the log still holds it.
+func (r *Raft) Entry(i Index) (Entry, bool) {
+	if e := r.log.at(i); e != nil {
+		return *e, true
+	}
+	return Entry{}, false
+}
+
+// Position is the term and the chain digest at i, known from the last
+// compacted entry to the end.
+func (r *Raft) Position(i Index) (term Term, chain uint64, ok bool) { return r.log.position(i) }
+
+// PositionTime is the log time at i, known where Position is.
+func (r *Raft) PositionTime(i Index) uint64 {
+	if e := r.log.at(i); e != nil {
+		return e.Time
+	}
+	return r.log.baseTime
+}
+
+// Configuration is the latest one in the log. Its slices are shared and must
+// not be changed.
+func (r *Raft) Configuration() Configuration { return r.configuration }
+
+// ConfigurationAt is the configuration that was in force at i, for a snapshot
+// there.
+func (r *Raft) ConfigurationAt(i Index) Configuration { return r.configuration }
+
+// Snapshot is the latest durable one.
+func (r *Raft) Snapshot() Snapshot { return r.snapshot }
+
+// Peers calls f for every member that a leader follows, itself included, in
+// order of id. The progress must not be changed or kept.
+func (r *Raft) Peers(f func(*progress.Progress)) {
+	for i := range r.lead.peers {
+		f(&r.lead.peers[i])
+	}
+}
+
+// Clone copies the replica. The two share nothing that either will change;
+// entry data is shared, as nobody changes it.
+func (r *Raft) Clone() *Raft {
+	c := *r
+	c.log.entries = append([]Entry(nil), r.log.entries...)
+	c.candidate.ballots = append([]ballot(nil), r.candidate.ballots...)
+	c.follower.reads.waiting = append([]forwardedRead(nil), r.follower.reads.waiting...)
+	c.lead.reads.waiting = append([]waitingRead(nil), r.lead.reads.waiting...)
+	c.lead.peers = append([]progress.Progress(nil), r.lead.peers...)
+	for i := range c.lead.peers {
+		c.lead.peers[i].Window = r.lead.peers[i].Window.Clone()
+	}
+	return &c
+}
+
+// Hash names the exact state: two replicas with the same hash answer every
+// input alike.
+func (r *Raft) Hash() uint64 {
+	h := hasher{exact: true, rename: func(id ReplicaID) ReplicaID { return id }}
+	return h.raft(r)
+}
+
+// CanonicalHash names the state up to what a search need not tell apart:
+// timers, log times and counters that only ever grow are left out, and
+// replicas go by the names that rename gives them.
+func (r *Raft) CanonicalHash(rename func(ReplicaID) ReplicaID) uint64 {
+	h := hasher{rename: rename}
+	return h.raft(r)
+}
+
+// hasher folds a state, word by word, in one fixed order. Sets are folded by
+// adding the words of their members, so that a renaming need not sort them.
+type hasher struct {
+	sum    uint64
+	exact  bool
+	rename func(ReplicaID) ReplicaID
+}
+
+func (h *hasher) word(w uint64) { h.sum = digest.Word(h.sum, w) }
+
+// free folds what only the exact hash sees.
+func (h *hasher) free(w uint64) {
+	if h.exact {
+		h.word(w)
+	}
+}
+
+func (h *hasher) flag(b bool) {
+	if b {
+		h.word(1)
+	} else {
+		h.word(0)
+	}
+}
+
+func (h *hasher) id(id ReplicaID) {
+	if id != 0 {
+		id = h.rename(id)
+	}
+	h.word(uint64(id))
+}
+
+func (h *hasher) entryID(id EntryID) {
+	h.word(uint64(id.Term))
+	h.word(uint64(id.Index))
+}
+
+// set folds n members in any order: each is folded alone, and the results are
+// added.
+func (h *hasher) set(n int, member func(h *hasher, i int)) {
+	total := uint64(0)
+	for i := 0; i < n; i++ {
+		one := hasher{exact: h.exact, rename: h.rename}
+		member(&one, i)
+		total += digest.Finish(one.sum)
+	}
+	h.word(uint64(n))
+	h.word(total)
+}
+
+func (h *hasher) ids(set []ReplicaID) {
+	h.set(len(set), func(h *hasher, i int) { h.id(set[i]) })
+}
+
+func (h *hasher) configuration(c *Configuration) {
+	h.ids(c.Voters)
+	h.ids(c.Outgoing)
+	h.ids(c.Learners)
+}
+
+func (h *hasher) snapshot(s *Snapshot) {
+	h.entryID(s.EntryID)
+	h.free(s.Digest)
+	h.free(s.Time)
+	h.free(s.Size)
+	h.free(s.Sum)
+	h.configuration(&s.Configuration)
+}
+
+func (h *hasher) raft(r *Raft) uint64 {
+	h.id(r.cfg.ID)
+	h.word(uint64(r.cfg.Cluster))
+	h.free(uint64(r.cfg.Boot))
+	h.free(uint64(r.cfg.ElectionTicks))
+	h.free(uint64(r.cfg.HeartbeatTicks))
+	l := &r.cfg.Limits
+	for _, w := range [...]uint64{l.EntryBytes, l.MessageBytes, uint64(l.InflightMessages), l.InflightBytes,
+		l.UncommittedBytes, l.ApplyBytes, l.TrailingBytes, uint64(l.ChunkBytes), uint64(l.Reads)} {
+		h.free(w)
+	}
+	h.word(uint64(r.halted))
+	h.word(uint64(r.term))
+	h.id(r.vote)
+	h.word(uint64(r.durableTerm))
+	h.id(r.durableVote)
+	h.word(uint64(r.writtenTerm))
+	h.id(r.writtenVote)
+	h.log(&r.log)
+	h.configuration(&r.configuration)
+	h.snapshot(&r.snapshot)
+	h.word(uint64(r.role))
+	h.id(r.leader)
+	h.free(r.clock)
+	h.free(uint64(r.electionElapsed))
+	h.free(uint64(r.electionTimeout))
+	h.free(uint64(r.jitter))
+	h.flag(r.jitterUsed)
+	h.free(uint64(r.contactTicks))
+	h.flag(r.contactTicks < r.cfg.ElectionTicks)
+	h.free(r.readCounter)
+	h.followerPart(&r.follower)
+	h.set(len(r.candidate.ballots), func(h *hasher, i int) {
+		h.id(r.candidate.ballots[i].id)
+		h.word(uint64(r.candidate.ballots[i].say))
+	})
+	h.free(uint64(r.candidate.elapsedTicks))
+	h.leaderPart(&r.lead)
+	return digest.Finish(h.sum)
+}
+
+func (h *hasher) log(l *raftLog) {
+	h.entryID(l.base)
+	h.free(l.baseDigest)
+	h.free(l.baseTime)
+	h.word(uint64(len(l.entries)))
+	if h.exact {
+		// The chain covers every entry.
+		h.word(l.lastDigest())
+	} else {
+		for i := range l.entries {
+			e := &l.entries[i]
+			h.word(uint64(e.Term))
+			h.word(uint64(e.Kind))
+			h.sum = digest.Bytes(h.sum, e.Data)
+		}
+	}
+	h.word(uint64(l.acceptTerm))
+	h.word(uint64(l.persistedIndex))
+	h.word(uint64(l.commitIndex))
+	h.word(uint64(l.handedIndex))
+	h.word(uint64(l.appliedIndex))
+}
+
+func (h *hasher) followerPart(f *follower) {
+	h.word(uint64(len(f.reads.waiting)))
+	for i := range f.reads.waiting {
+		h.free(f.reads.waiting[i].tag)
+		h.flag(f.reads.waiting[i].counter != 0)
+		h.free(f.reads.waiting[i].counter)
+	}
+	h.flag(f.reads.counter != 0)
+	h.free(f.reads.counter)
+	h.free(uint64(f.reads.elapsedTicks))
+	h.free(uint64(f.reads.ageTicks))
+	h.snapshot(&f.incoming.snapshot)
+	h.word(uint64(f.incoming.term))
+	h.word(f.incoming.received)
+	h.flag(f.incoming.installing)
+}
+
+func (h *hasher) leaderPart(l *leading) {
+	h.set(len(l.peers), func(h *hasher, i int) {
+		p := &l.peers[i]
+		h.id(p.ID)
+		h.word(uint64(p.State))
+		h.word(uint64(p.Match))
+		h.word(uint64(p.Next))
+		h.free(uint64(p.Boot))
+		h.free(uint64(p.QuietTicks))
+		h.flag(p.Round == l.reads.round) // one round is out at a time
+		h.free(p.Round)
+		h.flag(p.ProbeSent)
+		p.Window.Each(func(last Index, bytes uint64) {
+			h.word(uint64(last))
+			h.word(bytes)
+		})
+		h.entryID(p.Stream.ID)
+		h.word(p.Stream.Offset)
+		h.free(p.Stream.Sum)
+		h.free(uint64(p.Stream.AgeTicks))
+	})
+	h.word(uint64(l.termStart))
+	h.word(l.uncommittedBytes)
+	h.free(uint64(l.heartbeatElapsed))
+	h.free(l.reads.round)
+	h.word(uint64(len(l.reads.waiting)))
+	for i := range l.reads.waiting {
+		w := &l.reads.waiting[i]
+		h.free(w.tag)
+		h.id(w.id.Replica)
+		h.free(uint64(w.id.Boot))
+		h.free(w.id.Counter)
+		h.flag(w.round != 0)
+		h.free(w.round)
+		h.word(uint64(w.index))
+	}
+	h.snapshot(&l.sending)
+}

@@ -1,0 +1,100 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seaworthy-raft/seaworthy/core/progress"
+)
+
+// CheckInvariants says whether this replica's state contradicts itself. It
+// looks at one moment only: what may change between two, and what must hold
+// between replicas, a simulator checks. It costs little, so that it can run
+// after every step of a simulation.
+func (r *Raft) CheckInvariants() error {
+	for _, check := range invariants {
+		if broken := check.broken(r); broken {
+			return fmt.Errorf("%s: %+v: %w", check.sentence, r.Status(), errInvariant)
+		}
+	}
+	return nil
+}
+
+var errInvariant = errors.New("core: invariant broken")
+
+// invariants are one sentence and one check each.
+var invariants = [...]struct {
+	sentence string
+	broken   func(r *Raft) bool
+}{
+	{"positions are ordered: base <= applied <= handed <= commit <= last, base <= persisted <= last", func(r *Raft) bool {
+		l := &r.log
+		restoring := r.snapshot.Index > l.appliedIndex // a snapshot waits to be loaded
+		return l.base.Index > l.appliedIndex && !restoring ||
+			l.appliedIndex > l.handedIndex || l.handedIndex > l.commitIndex ||
+			l.commitIndex > l.lastIndex() || l.persistedIndex > l.lastIndex() ||
+			l.base.Index > l.persistedIndex
+	}},
+	{"the log reaches back to the snapshot", func(r *Raft) bool {
+		return r.log.base.Index > r.snapshot.Index
+	}},
+	{"no entry is of a later term than the replica's", func(r *Raft) bool {
+		return r.log.last().Term > r.term || r.log.acceptTerm > r.term
+	}},
+	{"nothing is durable that was not written: the durable term and vote are not ahead", func(r *Raft) bool {
+		return r.durableTerm > r.term || r.durableTerm == r.term && r.durableVote != 0 && r.durableVote != r.vote
+	}},
+	{"log time does not run ahead of the clock", func(r *Raft) bool {
+		return r.log.lastTime() > r.clock
+	}},
+	{"a leader knows itself as leader, and leads a durable term with its own vote", func(r *Raft) bool {
+		return r.role == RoleLeader && (r.leader != r.cfg.ID || r.vote != r.cfg.ID || r.durableTerm != r.term)
+	}},
+	{"a candidate voted for itself", func(r *Raft) bool {
+		return r.role == RoleCandidate && r.vote != r.cfg.ID
+	}},
+	{"who does not follow knows no leader, and has no reads at one", func(r *Raft) bool {
+		return (r.role == RolePreCandidate || r.role == RoleCandidate) && r.leader != 0 ||
+			r.role != RoleFollower && len(r.follower.reads.waiting) > 0
+	}},
+	{"only a leader has peers, and only a candidate has ballots", func(r *Raft) bool {
+		return (r.role == RoleLeader) != (len(r.lead.peers) > 0) ||
+			r.role != RolePreCandidate && r.role != RoleCandidate && len(r.candidate.ballots) > 0
+	}},
+	{"every peer: match < next <= last+1, and the window holds what lies between", func(r *Raft) bool {
+		for i := range r.lead.peers {
+			if p := &r.lead.peers[i]; p.Match >= p.Next || p.Next > r.log.lastIndex()+1 && p.ID != r.cfg.ID ||
+				p.State != progress.Replicate && p.Window.Len() > 0 ||
+				p.State != progress.Snapshot && p.Stream.Size != 0 {
+				return true
+			}
+		}
+		return false
+	}},
+	{"a leader counts its own log as durable only as far as it is", func(r *Raft) bool {
+		if r.role != RoleLeader {
+			return false
+		}
+		self := r.peer(r.cfg.ID)
+		return self != nil && self.Match > r.log.persistedIndex
+	}},
+	{"a leader does not commit what no quorum holds", func(r *Raft) bool {
+		return r.role == RoleLeader && r.log.commitIndex >= r.lead.termStart &&
+			Index(r.voters().Reached(r.matchOf)) < r.log.commitIndex
+	}},
+	{"reads that have a round come before those that wait for one", func(r *Raft) bool {
+		unassigned := false
+		for i := range r.lead.reads.waiting {
+			w := &r.lead.reads.waiting[i]
+			if w.round != 0 && unassigned || w.round > r.lead.reads.round {
+				return true
+			}
+			unassigned = unassigned || w.round == 0
+		}
+		return false
+	}},
+	{"queues stay within their bounds", func(r *Raft) bool {
+		n := uint32(len(r.lead.reads.waiting))
+		return n > r.cfg.Limits.Reads || uint32(len(r.follower.reads.waiting)) > r.cfg.Limits.Reads
+	}},
+}

@@ -1,0 +1,129 @@
+package core
+
+// MessageKind says which body of a Message is filled in.
+type MessageKind uint8
+
+// The messages, who sends them to whom, and what answers them. A pre-vote is
+// a RequestVote with Pre set; a heartbeat is an AppendEntries without entries.
+//
+//	message          from                  to         answer
+//	RequestVote      (pre-)candidate       voter      RequestVoteResponse
+//	AppendEntries    leader                peer       AppendEntriesResponse
+//	InstallSnapshot  leader                peer       InstallSnapshotResponse
+//	ReadIndex        follower              leader     ReadIndexResponse
+//
+// Every answer carries the sender's term. A message of a lower term is
+// answered too, so that its sender learns the newer one.
+const (
+	KindRequestVote MessageKind = iota + 1
+	KindRequestVoteResponse
+	KindAppendEntries
+	KindAppendEntriesResponse
+	KindInstallSnapshot
+	KindInstallSnapshotResponse
+	KindReadIndex
+	KindReadIndexResponse
+	kindEnd
+)
+
+// Message is an envelope and one body, the one that Kind names; the other
+// bodies are zero. Slices inside are borrowed: whoever keeps a message beyond
+// the call that handed it over copies them, except for entry data, which is
+// never changed by anyone.
+type Message struct {
+	Kind    MessageKind
+	Cluster ClusterID
+	From    ReplicaID
+	To      ReplicaID
+	Boot    Boot // the sender's
+	// Term is the sender's own term, always; a pre-vote asks for the next one
+	// in its body.
+	Term Term
+
+	RequestVote             RequestVote
+	RequestVoteResponse     RequestVoteResponse
+	AppendEntries           AppendEntries
+	AppendEntriesResponse   AppendEntriesResponse
+	InstallSnapshot         InstallSnapshot
+	InstallSnapshotResponse InstallSnapshotResponse
+	ReadIndex               ReadIndex
+	ReadIndexResponse       ReadIndexResponse
+}
+
+// RequestVote asks for a vote in the term For, which is the sender's term, or
+// with Pre set asks whether the vote would be given in the term after it
+// (dissertation §3.4, §9.6). Pre changes nothing at the voter.
+type RequestVote struct {
+	Pre  bool
+	For  Term
+	Last EntryID // where the candidate's log ends
+}
+
+// RequestVoteResponse answers the request for the same For and Pre.
+type RequestVoteResponse struct {
+	Pre     bool
+	For     Term
+	Granted bool
+}
+
+// AppendEntries replicates Entries behind Prev (dissertation §3.5). Prev with
+// index zero matches every log.
+type AppendEntries struct {
+	Prev       EntryID
+	PrevDigest uint64
+	// Commit is the leader's commit index, as far as this peer may know it.
+	Commit Index
+	// Round numbers the leader's rounds of contact within its term; the answer
+	// carries it back, and a read is confirmed by a quorum of answers to its
+	// round or a later one (dissertation §6.4).
+	Round   uint64
+	Entries []Entry
+}
+
+// AppendEntriesResponse says that the sender's durable log matches the
+// leader's up to Match, or, with Reject, that it does not match at Prev.
+type AppendEntriesResponse struct {
+	Reject bool
+	Match  Index
+	// Prev is the index of the refused message's Prev.
+	Prev Index
+	// Hint is the last entry of the sender's log that may match: the last at or
+	// before Prev whose term is not above Prev's.
+	Hint  EntryID
+	Round uint64
+}
+
+// InstallSnapshot carries the bytes of a snapshot from Offset on. The core
+// fills in Length; whoever sends the message puts the bytes into Data, read
+// from storage.
+type InstallSnapshot struct {
+	Snapshot Snapshot
+	Offset   uint64
+	Length   uint32
+	Data     []byte
+	Round    uint64
+}
+
+// InstallSnapshotResponse says how much of the stream the sender holds
+// without a gap, or, when Match is set, that it needs no more of it: its
+// durable log matches the leader's up to Match.
+type InstallSnapshotResponse struct {
+	Snapshot EntryID
+	Sum      uint64
+	Received uint64
+	Match    Index
+	Round    uint64
+}
+
+// ReadIndex asks the leader up to where the sender must have applied before
+// it may answer reads (dissertation §6.4).
+type ReadIndex struct {
+	ID ReadID
+}
+
+// ReadIndexResponse answers it. Refused is RefusedNone when Index counts.
+type ReadIndexResponse struct {
+	ID      ReadID
+	Index   Index
+	Refused RefusalReason
+}

@@ -1,0 +1,207 @@
+// Package progress is what a leader knows of one follower, and how much it
+// may send to it.
+//
+//	          accepted append                  needs what is compacted
+//	Probe ───────────────────────► Replicate    Probe ──────────────► Snapshot
+//	  ▲                                │          ▲                       │
+//	  └── refused append, restart ─────┘          └─ installed, or quiet ─┘
+//
+// In Probe one message is out until it is answered, because the leader does
+// not know where the logs part. In Replicate messages stream, bounded by a
+// window. In Snapshot the follower receives the bytes of a snapshot, and
+// entries wait.
+package progress
+
+import "github.com/seaworthy-raft/seaworthy/core/ids"
+
+// State is how entries are sent to a follower.
+type State uint8
+
+const (
+	Probe State = iota
+	Replicate
+	Snapshot
+)
+
+func (s State) String() string {
+	switch s {
+	case Probe:
+		return "probe"
+	case Replicate:
+		return "replicate"
+	default:
+		return "snapshot"
+	}
+}
+
+// Progress of one follower. Match < Next always; entries up to Match are
+// durable there, entries from Match+1 to Next-1 may be on their way.
+type Progress struct {
+	ID    ids.ReplicaID
+	State State
+	Match ids.Index
+	Next  ids.Index
+
+	// Boot is the follower's incarnation as last heard. A new one has forgotten
+	// what was on its way.
+	Boot ids.Boot
+	// QuietTicks have passed since the follower was last heard in this term.
+	QuietTicks uint32
+	// Round is the latest round of contact that the follower has answered.
+	Round uint64
+
+	// ProbeSent: in Probe, an append is out and not answered yet.
+	ProbeSent bool
+	Window    Window // in Replicate
+	Stream    Stream // in Snapshot
+}
+
+// Stream is a snapshot on its way to a follower, one chunk at a time.
+type Stream struct {
+	ID   ids.EntryID
+	Size uint64
+	Sum  uint64
+	// Offset is how many bytes the follower is known to hold: the next chunk
+	// starts there.
+	Offset uint64
+	// AgeTicks have passed since the last chunk was sent without a word about
+	// it.
+	AgeTicks uint32
+}
+
+// BecomeProbe forgets what is on its way and starts again behind Match, or at
+// next if that is later.
+func (p *Progress) BecomeProbe(next ids.Index) {
+	p.State = Probe
+	p.Next = max(next, p.Match+1)
+	p.ProbeSent = false
+	p.Window.Reset()
+	p.Stream = Stream{}
+}
+
+// BecomeReplicate streams from behind Match on.
+func (p *Progress) BecomeReplicate() {
+	p.BecomeProbe(p.Match + 1)
+	p.State = Replicate
+}
+
+// BecomeSnapshot sends the snapshot s from its first byte.
+func (p *Progress) BecomeSnapshot(s Stream) {
+	p.BecomeProbe(p.Match + 1)
+	p.State = Snapshot
+	p.Stream = s
+}
+
+// Accepted notes that the follower's durable log matches up to match, and
+// says whether that is news.
+func (p *Progress) Accepted(match ids.Index) bool {
+	if match <= p.Match {
+		return false
+	}
+	p.Match = match
+	p.Next = max(p.Next, match+1)
+	p.Window.Free(match)
+	return true
+}
+
+// Refused judges a refusal of the append behind prev. It is stale, and must
+// not move anything, unless it answers what could still be unanswered: in
+// Replicate anything past Match, in Probe exactly the probe. Otherwise the
+// leader probes at next, but never at or below what is known to match.
+func (p *Progress) Refused(prev, next ids.Index) bool {
+	switch p.State {
+	case Replicate:
+		if prev <= p.Match {
+			return false
+		}
+	case Probe:
+		if prev != p.Next-1 || prev <= p.Match {
+			return false
+		}
+	case Snapshot:
+		return false
+	}
+	p.BecomeProbe(min(next, prev))
+	return true
+}
+
+// Window counts the appends on their way to one follower, in messages and in
+// bytes. It is a ring of the last index and the bytes of each.
+type Window struct {
+	messagesMax uint32
+	bytesMax    uint64
+	bytes       uint64
+	ring        []flight // messagesMax long once used
+	first, size uint32
+}
+
+type flight struct {
+	last  ids.Index
+	bytes uint64
+}
+
+// NewWindow holds at most messages appends and, unless it holds only one, at
+// most bytes.
+func NewWindow(messages uint32, bytes uint64) Window {
+	return Window{messagesMax: messages, bytesMax: bytes}
+}
+
+// Full says whether nothing more may be sent.
+func (w *Window) Full() bool {
+	return w.size == w.messagesMax || w.size > 0 && w.bytes >= w.bytesMax
+}
+
+// Room is how many bytes the next append may have; at least one entry always
+// fits into an empty window.
+func (w *Window) Room() uint64 {
+	if w.bytes >= w.bytesMax {
+		return 0
+	}
+	return w.bytesMax - w.bytes
+}
+
+// Len is how many appends are on their way.
+func (w *Window) Len() int { return int(w.size) }
+
+// Bytes is how many bytes are on their way.
+func (w *Window) Bytes() uint64 { return w.bytes }
+
+// Add notes an append that ends in last. The window must not be full.
+func (w *Window) Add(last ids.Index, bytes uint64) {
+	if w.size == w.messagesMax {
+		panic("progress: append added to a full window")
+	}
+	if w.ring == nil {
+		w.ring = make([]flight, w.messagesMax)
+	}
+	w.ring[(w.first+w.size)%w.messagesMax] = flight{last, bytes}
+	w.size++
+	w.bytes += bytes
+}
+
+// Free forgets the appends that end at or before match.
+func (w *Window) Free(match ids.Index) {
+	for w.size > 0 && w.ring[w.first].last <= match {
+		w.bytes -= w.ring[w.first].bytes
+		w.first = (w.first + 1) % w.messagesMax
+		w.size--
+	}
+}
+
+// Reset forgets all.
+func (w *Window) Reset() { w.first, w.size, w.bytes = 0, 0, 0 }
+
+// Clone shares nothing with w.
+func (w *Window) Clone() Window {
+	c := *w
+	c.ring = append([]flight(nil), w.ring...)
+	return c
+}
+
+// Each calls f for the appends on their way, oldest first.
+func (w *Window) Each(f func(last ids.Index, bytes uint64)) {
+	for i := uint32(0); i < w.size; i++ {
+		fl := w.ring[(w.first+i)%w.messagesMax]
+		f(fl.last, fl.bytes)
+	}
+}

@@ -1,0 +1,511 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seaworthy-raft/seaworthy/core/progress"
+	"github.com/seaworthy-raft/seaworthy/core/quorum"
+)
+
+// Role is what a replica does in its term (dissertation §3.3).
+type Role uint8
+
+const (
+	RoleFollower Role = iota
+	RolePreCandidate
+	RoleCandidate
+	RoleLeader
+)
+
+func (r Role) String() string {
+	return [...]string{"follower", "pre-candidate", "candidate", "leader"}[r]
+}
+
+// Limits bound what a replica holds in memory and sends at once. All are in
+// bytes unless they say otherwise.
+type Limits struct {
+	EntryBytes       uint64 // one proposal's data
+	MessageBytes     uint64 // entries of one AppendEntries; one entry always fits
+	InflightMessages uint32 // AppendEntries on their way to one peer, messages
+	InflightBytes    uint64 // the same in bytes
+	UncommittedBytes uint64 // a leader's entries that are not committed; one always fits
+	ApplyBytes       uint64 // one page of committed entries; one entry always fits
+	TrailingBytes    uint64 // log kept behind a snapshot for slow followers
+	ChunkBytes       uint32 // one InstallSnapshot's data
+	Reads            uint32 // reads waiting, number
+}
+
+// DefaultLimits suit a server.
+func DefaultLimits() Limits {
+	return Limits{
+		EntryBytes:       1 << 20,
+		MessageBytes:     256 << 10,
+		InflightMessages: 64,
+		InflightBytes:    4 << 20,
+		UncommittedBytes: 64 << 20,
+		ApplyBytes:       1 << 20,
+		TrailingBytes:    16 << 20,
+		ChunkBytes:       256 << 10,
+		Reads:            4096,
+	}
+}
+
+// Config is what a replica is told at its start.
+type Config struct {
+	ID      ReplicaID
+	Cluster ClusterID
+	Boot    Boot
+	// ElectionTicks is the least election timeout; each timeout is drawn from
+	// ElectionTicks up to twice that. HeartbeatTicks is how often a leader is
+	// heard at least; ElectionTicks must be at least three times that.
+	ElectionTicks  uint32
+	HeartbeatTicks uint32
+	Jitter         uint32 // the first one
+	Limits         Limits
+}
+
+// State is what storage found at the start.
+type State struct {
+	HardState HardState
+	// Snapshot is the latest durable one. Before the first, it is a position of
+	// zero with the configuration the cluster was founded with.
+	Snapshot Snapshot
+	// Entries follow each other. They begin at or before the position behind
+	// the snapshot; Base is the position before the first of them, with its
+	// digest and log time. With no entries Base is the snapshot's position.
+	Base       EntryID
+	BaseDigest uint64
+	BaseTime   uint64
+	Entries    []Entry
+}
+
+// ErrBadMessage: no replica of this cluster that follows the protocol could
+// have sent this message. The state is as it was.
+var ErrBadMessage = errors.New("core: bad message")
+
+// ErrHalted: the replica found that its host or its disk broke a promise, and
+// does nothing any more; see Raft.Halted.
+var ErrHalted = errors.New("core: halted")
+
+// ErrConfig and ErrState are what New refuses; errors.Is tells which.
+var (
+	ErrConfig = errors.New("core: bad configuration")
+	// ErrLostLog: the disk held more than it does now. To go on could undo what
+	// was acknowledged.
+	ErrLostLog = errors.New("core: the log ends before its commit index")
+	ErrState   = errors.New("core: bad stored state")
+)
+
+// Raft is one replica's part in the protocol, as plain data: no maps, no
+// function values, no interfaces, no pointers to anything that another Raft
+// also changes. Clone copies it, Hash names its state.
+type Raft struct {
+	cfg    Config
+	halted HaltReason
+
+	// Hard state, and how much of it is durable.
+	term        Term
+	vote        ReplicaID
+	durableTerm Term
+	durableVote ReplicaID
+	writtenTerm Term // handed out to be written
+	writtenVote ReplicaID
+
+	log raftLog
+	// configuration is the latest in the log, committed or not.
+	configuration Configuration
+	// snapshot is the latest durable one.
+	snapshot Snapshot
+
+	role   Role
+	leader ReplicaID // zero: unknown
+	// clock is the log time in ticks, never behind the last entry's.
+	clock uint64
+
+	// The election timer, and the one random number it may use.
+	electionElapsed uint32
+	electionTimeout uint32
+	jitter          uint32
+	jitterUsed      bool
+	// contactTicks have passed since a leader was heard, at most ElectionTicks.
+	contactTicks uint32
+
+	follower  follower
+	candidate candidate
+	lead      leading
+
+	// readCounter numbers the read index requests of this boot.
+	readCounter uint64
+	// appendedFrom is the first index written in the step under way; zero: none.
+	appendedFrom Index
+}
+
+// New starts a replica as a follower from what storage found.
+func New(cfg Config, st State) (*Raft, error) {
+	if err := checkConfig(&cfg); err != nil {
+		return nil, err
+	}
+	if err := checkState(&st); err != nil {
+		return nil, err
+	}
+	r := &Raft{
+		cfg:           cfg,
+		term:          st.HardState.Term,
+		vote:          st.HardState.Vote,
+		configuration: st.Snapshot.Configuration,
+		snapshot:      st.Snapshot,
+		jitter:        cfg.Jitter,
+	}
+	r.log = raftLog{base: st.Base, baseDigest: st.BaseDigest, baseTime: st.BaseTime}
+	if len(st.Entries) == 0 {
+		r.log.base, r.log.baseDigest, r.log.baseTime = st.Snapshot.EntryID, st.Snapshot.Digest, st.Snapshot.Time
+	}
+	r.log.entries = append([]Entry(nil), st.Entries...)
+	last := r.log.last()
+	// A power loss may keep an entry and lose the hard state written along with
+	// it. Its term was never spoken of, so the vote in it is still free.
+	if last.Term > r.term {
+		r.term, r.vote = last.Term, 0
+	}
+	r.durableTerm, r.durableVote = st.HardState.Term, st.HardState.Vote
+	r.writtenTerm, r.writtenVote = st.HardState.Term, st.HardState.Vote
+	r.log.acceptTerm = last.Term
+	r.log.persistedIndex = last.Index
+	r.log.commitIndex = max(st.HardState.Commit, st.Snapshot.Index)
+	r.log.appliedIndex = st.Snapshot.Index
+	r.log.handedIndex = st.Snapshot.Index
+	r.clock = r.log.lastTime()
+	r.restartElectionTimer()
+	return r, nil
+}
+
+// Step takes one input and writes the duties that follow from it into out,
+// which it empties first. It returns ErrBadMessage, with the state as it was
+// and out empty, or ErrHalted, with refusals for the tags that came in.
+func (r *Raft) Step(in *Input, out *Ready) error {
+	out.reset()
+	if r.halted != HaltNone {
+		r.refuseAll(in, out, RefusedHalted)
+		return ErrHalted
+	}
+	before := r.outline()
+	r.appendedFrom = 0
+	var err error
+	switch in.Kind {
+	case InputTick:
+		r.handleTick(in, out)
+	case InputMessage:
+		err = r.handleMessage(in.Message, out)
+	case InputPropose:
+		r.handlePropose(in.Proposals, out)
+	case InputRead:
+		r.handleRead(in.Tag, out)
+	case InputPersisted:
+		r.handlePersisted(in.Persisted, out)
+	case InputApplied:
+		r.handleApplied(in.Applied)
+	case InputSnapshotTaken:
+		r.handleSnapshotTaken(&in.Snapshot, out)
+	case InputSnapshotInstalled:
+		r.handleSnapshotInstalled(&in.Snapshot, out)
+	case InputSnapshotFailed:
+		r.handleSnapshotFailed(&in.Snapshot, out)
+	default:
+		r.halt(HaltUnknownInput)
+	}
+	if err != nil {
+		return err
+	}
+	if r.halted != HaltNone {
+		out.reset()
+		r.refuseAll(in, out, RefusedHalted)
+		return ErrHalted
+	}
+	r.finish(before, out)
+	return nil
+}
+
+// handleMessage checks a message once, adopts its term if that is newer, and
+// passes it to its handler. Past this point nothing in it is doubted.
+func (r *Raft) handleMessage(m *Message, out *Ready) error {
+	if m == nil {
+		r.halt(HaltUnknownInput)
+		return nil
+	}
+	if err := r.checkMessage(m); err != nil {
+		return err
+	}
+	if m.Term > r.term && r.adopts(m) {
+		r.adoptTerm(m.Term, out)
+	}
+	switch m.Kind {
+	case KindRequestVote:
+		r.handleRequestVote(m, out)
+	case KindRequestVoteResponse:
+		r.handleRequestVoteResponse(m, out)
+	case KindAppendEntries:
+		r.handleAppendEntries(m, out)
+	case KindAppendEntriesResponse:
+		r.handleAppendEntriesResponse(m, out)
+	case KindInstallSnapshot:
+		r.handleInstallSnapshot(m, out)
+	case KindInstallSnapshotResponse:
+		r.handleInstallSnapshotResponse(m, out)
+	case KindReadIndex:
+		r.handleReadIndex(m, out)
+	case KindReadIndexResponse:
+		r.handleReadIndexResponse(m, out)
+	}
+	return nil
+}
+
+// adopts says whether a message of a newer term moves this replica to it. A
+// pre-vote moves nobody (dissertation §9.6), and neither does a candidate as
+// long as a leader is heard (§4.2.3).
+func (r *Raft) adopts(m *Message) bool {
+	if m.Kind != KindRequestVote {
+		return true
+	}
+	return !m.RequestVote.Pre && !r.hearsLeader()
+}
+
+// adoptTerm moves to a newer term as a follower without a leader or a vote.
+func (r *Raft) adoptTerm(term Term, out *Ready) {
+	r.becomeFollower(out)
+	r.term, r.vote = term, 0
+}
+
+func (r *Raft) handleTick(in *Input, out *Ready) {
+	if in.JitterSet {
+		r.jitter, r.jitterUsed = in.Jitter, false
+	}
+	r.clock += uint64(in.Ticks)
+	switch r.role {
+	case RoleFollower:
+		r.tickFollower(in.Ticks, out)
+	case RolePreCandidate, RoleCandidate:
+		r.tickCandidate(in.Ticks, out)
+	case RoleLeader:
+		r.tickLeader(in.Ticks, out)
+	}
+}
+
+// handlePersisted moves what counts as durable. A late mark of a log that has
+// changed since counts for nothing: the write that changed it is on its way.
+func (r *Raft) handlePersisted(p Persisted, out *Ready) {
+	if p.Term > r.term || p.Term == r.term && p.Vote != 0 && p.Vote != r.vote ||
+		p.Log.Term > r.log.acceptTerm ||
+		p.Log.Term == r.log.acceptTerm && p.Log.Index > r.log.lastIndex() {
+		r.halt(HaltPersisted)
+		return
+	}
+	if p.Term > r.durableTerm || p.Term == r.durableTerm && r.durableVote == 0 {
+		r.durableTerm, r.durableVote = p.Term, p.Vote
+		if r.role == RoleCandidate && r.durableTerm == r.term && r.durableVote == r.cfg.ID {
+			r.countBallot(r.cfg.ID, quorum.BallotYes, out)
+		}
+	}
+	if p.Log.Term == r.log.acceptTerm && p.Log.Index > r.log.persistedIndex {
+		r.log.persistedIndex = p.Log.Index
+		if r.role == RoleLeader {
+			r.leaderPersisted(out)
+		}
+	}
+}
+
+func (r *Raft) handleApplied(i Index) {
+	if i > r.log.handedIndex {
+		r.halt(HaltApplied)
+		return
+	}
+	r.log.appliedIndex = max(r.log.appliedIndex, i)
+}
+
+// outline is what a step may change that the world is told of.
+type outline struct {
+	term   Term
+	role   Role
+	leader ReplicaID
+}
+
+func (r *Raft) outline() outline { return outline{r.term, r.role, r.leader} }
+
+// finish writes what follows from the difference between before and now.
+func (r *Raft) finish(before outline, out *Ready) {
+	if r.appendedFrom != 0 {
+		out.Entries, _ = r.log.page(r.appendedFrom, r.log.lastIndex(), ^uint64(0))
+	}
+	if r.term != r.writtenTerm || r.vote != r.writtenVote ||
+		len(out.Entries) > 0 || out.Truncate != 0 || out.Reset || out.Compact != 0 {
+		out.WriteSet = true
+		out.HardState = HardState{r.term, r.vote, min(r.log.commitIndex, r.log.persistedIndex)}
+		out.Mark = r.log.mark()
+		r.writtenTerm, r.writtenVote = r.term, r.vote
+	}
+	if l := &r.log; l.handedIndex == l.appliedIndex && l.commitIndex > l.handedIndex {
+		out.Committed, _ = l.page(l.handedIndex+1, l.commitIndex, r.cfg.Limits.ApplyBytes)
+		l.handedIndex += Index(len(out.Committed))
+	}
+	out.LeaderChanged = r.outline() != before
+	out.LostLeadership = before.role == RoleLeader && (r.role != RoleLeader || r.term != before.term)
+	out.Leader, out.Term = r.leader, r.term
+	out.WantJitter = r.jitterUsed
+}
+
+// appendEntry writes e at the end of the log.
+func (r *Raft) appendEntry(e Entry) {
+	r.log.append(e, r.term)
+	if r.appendedFrom == 0 {
+		r.appendedFrom = e.Index
+	}
+}
+
+// message makes room for a message in the Ready and fills in its envelope. A
+// message that promises something waits for the disk, and so does any message
+// that would speak of a term that is not durable yet.
+func (r *Raft) message(out *Ready, kind MessageKind, to ReplicaID, promises bool) *Message {
+	list := &out.Messages
+	if promises || r.durableTerm < r.term {
+		list = &out.Held
+	}
+	if n := len(*list); n < cap(*list) {
+		*list = (*list)[:n+1]
+		(*list)[n] = Message{}
+	} else {
+		*list = append(*list, Message{})
+	}
+	m := &(*list)[len(*list)-1]
+	m.Kind, m.Cluster, m.From, m.To = kind, r.cfg.Cluster, r.cfg.ID, to
+	m.Boot, m.Term = r.cfg.Boot, r.term
+	return m
+}
+
+// refuseAll answers every tag that the input carries.
+func (r *Raft) refuseAll(in *Input, out *Ready, reason RefusalReason) {
+	switch in.Kind {
+	case InputPropose:
+		for i := range in.Proposals {
+			r.refuse(out, in.Proposals[i].Tag, reason)
+		}
+	case InputRead:
+		r.refuse(out, in.Tag, reason)
+	}
+}
+
+func (r *Raft) refuse(out *Ready, tag uint64, reason RefusalReason) {
+	out.Refusals = append(out.Refusals, Refusal{tag, reason, r.leader})
+}
+
+// voters is the current configuration as quorum sees it.
+func (r *Raft) voters() quorum.Joint {
+	return quorum.Joint{Incoming: r.configuration.Voters, Outgoing: r.configuration.Outgoing}
+}
+
+// HaltReason says why a replica halted.
+type HaltReason uint8
+
+const (
+	HaltNone HaltReason = iota
+	// HaltUnknownInput: the host passed an input that does not exist.
+	HaltUnknownInput
+	// HaltPersisted: the host acknowledged a write that was never asked for.
+	HaltPersisted
+	// HaltApplied: the host says it applied what it was never handed.
+	HaltApplied
+	// HaltSnapshot: the host reported a snapshot that can not be: not applied
+	// yet, or in conflict with what this leader knows to be committed.
+	HaltSnapshot
+)
+
+func (h HaltReason) String() string {
+	names := [...]string{
+		"", "unknown input", "acknowledged a write that was never submitted",
+		"applied what was never handed out", "reported an impossible snapshot",
+	}
+	if int(h) < len(names) {
+		return names[h]
+	}
+	return "unknown"
+}
+
+func (r *Raft) halt(reason HaltReason) { r.halted = reason }
+
+// Halted says why the replica halted, or HaltNone. It stays halted.
+func (r *Raft) Halted() HaltReason { return r.halted }
+
+func checkConfig(cfg *Config) error {
+	l := &cfg.Limits
+	switch {
+	case cfg.ID == 0:
+		return fmt.Errorf("%w: replica id is zero", ErrConfig)
+	case cfg.HeartbeatTicks == 0 || cfg.ElectionTicks < 3*cfg.HeartbeatTicks || cfg.ElectionTicks > 1<<20:
+		return fmt.Errorf("%w: election timeout of %d ticks with a heartbeat every %d: want at least 3 heartbeats, at most %d ticks",
+			ErrConfig, cfg.ElectionTicks, cfg.HeartbeatTicks, 1<<20)
+	case l.EntryBytes == 0 || l.MessageBytes == 0 || l.InflightMessages == 0 || l.InflightBytes == 0 ||
+		l.UncommittedBytes == 0 || l.ApplyBytes == 0 || l.ChunkBytes == 0 || l.Reads == 0:
+		return fmt.Errorf("%w: a limit is zero: %+v", ErrConfig, *l)
+	case l.InflightMessages > 1<<12:
+		return fmt.Errorf("%w: %d messages in flight, at most %d", ErrConfig, l.InflightMessages, 1<<12)
+	}
+	return nil
+}
+
+func checkState(st *State) error {
+	if err := checkConfiguration(&st.Snapshot.Configuration); err != nil {
+		return fmt.Errorf("%w: %w", ErrState, err)
+	}
+	prev, chain, time := st.Base, st.BaseDigest, st.BaseTime
+	for i := range st.Entries {
+		e := &st.Entries[i]
+		if e.Index != prev.Index+1 || e.Term < prev.Term || e.Time < time {
+			return fmt.Errorf("%w: entry %v at %d follows %v at %d", ErrState, e.EntryID, e.Time, prev, time)
+		}
+		if e.Digest != e.Chain(chain) {
+			return fmt.Errorf("%w: entry %v does not continue the digest of %v", ErrState, e.EntryID, prev)
+		}
+		prev, chain, time = e.EntryID, e.Digest, e.Time
+	}
+	last := st.Snapshot.Index
+	if len(st.Entries) > 0 {
+		last = prev.Index
+		at := st.Base
+		if i := st.Snapshot.Index; i > st.Base.Index && i <= last {
+			at = st.Entries[i-st.Base.Index-1].EntryID
+		}
+		if at != st.Snapshot.EntryID {
+			return fmt.Errorf("%w: the log from %v to %v does not hold the snapshot's position %v",
+				ErrState, st.Base, prev, st.Snapshot.EntryID)
+		}
+	}
+	if st.HardState.Commit > last {
+		return fmt.Errorf("%w: commit %d, last %d", ErrLostLog, st.HardState.Commit, last)
+	}
+	return nil
+}
+
+func checkConfiguration(c *Configuration) error {
+	if len(c.Voters) == 0 {
+		return errors.New("a configuration without voters")
+	}
+	for _, set := range [...][]ReplicaID{c.Voters, c.Outgoing, c.Learners} {
+		if len(set) > quorum.VotersMax {
+			return fmt.Errorf("%d members, at most %d", len(set), quorum.VotersMax)
+		}
+		for i, id := range set {
+			if id == 0 || i > 0 && id <= set[i-1] {
+				return fmt.Errorf("members %v are not sorted, or repeat, or hold zero", set)
+			}
+		}
+	}
+	return nil
+}
+
+// newProgress follows id from behind the end of this leader's log.
+func (r *Raft) newProgress(id ReplicaID) progress.Progress {
+	return progress.Progress{
+		ID:     id,
+		Next:   r.log.lastIndex() + 1,
+		Window: progress.NewWindow(r.cfg.Limits.InflightMessages, r.cfg.Limits.InflightBytes),
+	}
+}

@@ -1,0 +1,143 @@
+package core
+
+// Ready is what the driver owes after a step, from top to bottom. The caller
+// owns it and passes it to every Step, which empties it first; slices in it
+// are valid until the next Step. A driver may overlap duties as long as the
+// ones that wait for the disk do wait.
+type Ready struct {
+	// 1. The disk. WriteSet says that there is something to write; all of it is
+	// one write, and writes reach the disk in the order of their steps.
+	WriteSet  bool
+	HardState HardState
+	// Reset, when set, says that the log holds nothing but the position of the
+	// snapshot just installed: every entry goes before Entries are appended.
+	Reset bool
+	// Truncate, unless zero, is the first index that goes before Entries are
+	// appended.
+	Truncate Index
+	Entries  []Entry
+	// Mark names the log after this write, for Persisted.
+	Mark LogMark
+	// Compact, unless zero, is the last index that the log need not keep any
+	// longer. The snapshot that covers it is durable.
+	Compact Index
+	// Chunk, when ChunkSet, is a piece of a snapshot on its way in. With
+	// Last it completes the stream: storage verifies and syncs it, and answers
+	// with InputSnapshotInstalled or InputSnapshotFailed.
+	ChunkSet bool
+	Chunk    SnapshotChunk
+	// Released are snapshots that the core will not ask for again; the latest
+	// one is never among them.
+	Released []Snapshot
+
+	// 2. Messages that may leave now.
+	Messages []Message
+
+	// 3. Messages that wait until this write and every write before it is
+	// durable, because they promise what it holds.
+	Held []Message
+
+	// 4. The state machine. Restore, when RestoreSet, is a durable snapshot to
+	// load before Committed; Committed are entries to apply, in order. At most
+	// one such page is out at a time: the next comes after InputApplied.
+	RestoreSet bool
+	Restore    Snapshot
+	Committed  []Entry
+
+	// 5. Reads that may be answered once the state machine has applied Index.
+	Reads []ReadReady
+
+	// 6. What became of inputs that carried a tag.
+	Accepted []Accepted
+	Refusals []Refusal
+
+	// 7. LeaderChanged says that role, leader or term is not what it was.
+	LeaderChanged bool
+	Leader        ReplicaID // zero: unknown
+	Term          Term
+	// LostLeadership says that this replica led before the step and leads no
+	// longer: who waits for its accepted proposals can not know their fate.
+	LostLeadership bool
+
+	// 8. WantJitter asks for Input.Jitter with the next tick.
+	WantJitter bool
+}
+
+// SnapshotChunk is a piece of the stream of Snapshot. Data is borrowed from
+// the message that brought it.
+type SnapshotChunk struct {
+	Snapshot Snapshot
+	Offset   uint64
+	Data     []byte
+	Last     bool
+}
+
+// ReadReady releases the read named by Tag: it is linearizable if answered
+// from a state that has applied Index.
+type ReadReady struct {
+	Tag   uint64
+	Index Index
+}
+
+// Accepted says that the proposal named by Tag is in this leader's log as ID.
+// Whether it will be committed is not known yet.
+type Accepted struct {
+	Tag uint64
+	ID  EntryID
+}
+
+// Refusal says that the input named by Tag had no effect and never will have.
+type Refusal struct {
+	Tag    uint64
+	Reason RefusalReason
+	Leader ReplicaID // who may know better; zero: unknown
+}
+
+// RefusalReason says why.
+type RefusalReason uint8
+
+const (
+	RefusedNone RefusalReason = iota
+	// RefusedNotLeader: proposals go to the leader.
+	RefusedNotLeader
+	// RefusedNoLeader: a follower can pass a read on only to a known leader.
+	RefusedNoLeader
+	// RefusedLeadershipLost: the leader changed before the read was confirmed.
+	RefusedLeadershipLost
+	// RefusedTooLarge: one proposal exceeds Limits.EntryBytes.
+	RefusedTooLarge
+	// RefusedUncommittedFull: Limits.UncommittedBytes are already waiting.
+	RefusedUncommittedFull
+	// RefusedReadsFull: Limits.Reads are already waiting.
+	RefusedReadsFull
+	// RefusedTimeout: the leader did not answer within an upper election
+	// timeout.
+	RefusedTimeout
+	// RefusedHalted: the replica has halted; see Raft.Halted.
+	RefusedHalted
+)
+
+var refusalNames = [...]string{
+	"none", "not leader", "no leader", "leadership lost", "too large",
+	"uncommitted full", "reads full", "timeout", "halted",
+}
+
+func (r RefusalReason) String() string {
+	if int(r) < len(refusalNames) {
+		return refusalNames[r]
+	}
+	return "unknown"
+}
+
+// reset empties the Ready for the next step and keeps its memory, but for
+// Entries and Committed, which point into the log.
+func (rd *Ready) reset() {
+	*rd = Ready{
+		Released: rd.Released[:0],
+		Messages: rd.Messages[:0],
+		Held:     rd.Held[:0],
+		Reads:    rd.Reads[:0],
+		Accepted: rd.Accepted[:0],
+		Refusals: rd.Refusals[:0],
+	}
+}

@@ -1,0 +1,260 @@
+package core
+
+import "github.com/seaworthy-raft/seaworthy/core/progress"
+
+// Snapshots (dissertation §5). A replica's own are taken by its host and
+// reported; a follower too far behind gets the leader's latest, chunk by
+// chunk: one chunk is out until it is answered, each answer says how much
+// the follower holds without a gap, and a chunk that was lost is sent again.
+// Bytes never pass through here.
+
+// incomingSnapshot is the stream that a follower receives.
+type incomingSnapshot struct {
+	snapshot Snapshot // zero: none
+	term     Term     // of the leader that began it
+	received uint64   // bytes without a gap
+	// installing: all bytes are there, and storage makes them durable.
+	installing bool
+}
+
+// handleSnapshotTaken lets go of the log that this replica's own snapshot
+// covers, but for a tail kept for slow followers.
+func (r *Raft) handleSnapshotTaken(s *Snapshot, out *Ready) {
+	if s.Index > r.log.appliedIndex || !r.log.matches(s.EntryID) && s.Index > r.log.base.Index {
+		r.halt(HaltSnapshot)
+		return
+	}
+	if r.obsolete(s, out) {
+		return
+	}
+	r.adoptSnapshot(s, out)
+	r.compact(out)
+}
+
+// obsolete releases a snapshot that comes after a later one.
+func (r *Raft) obsolete(s *Snapshot, out *Ready) bool {
+	if s.Index > r.snapshot.Index {
+		return false
+	}
+	if !s.Same(&r.snapshot) {
+		out.Released = append(out.Released, *s)
+	}
+	return true
+}
+
+// adoptSnapshot makes s the latest. The one before it stays as long as it is
+// on its way to a peer and no older one is: at most two are kept.
+func (r *Raft) adoptSnapshot(s *Snapshot, out *Ready) {
+	old := r.snapshot
+	r.snapshot = *s
+	if old.IsZero() {
+		return
+	}
+	if r.role == RoleLeader && r.lead.sending.IsZero() && r.streams(&old) {
+		r.lead.sending = old
+		return
+	}
+	out.Released = append(out.Released, old)
+	for i := range r.lead.peers {
+		if p := &r.lead.peers[i]; p.State == progress.Snapshot && p.Stream.ID == old.EntryID {
+			r.startStream(p, out)
+		}
+	}
+}
+
+// streams says whether s is on its way to a peer.
+func (r *Raft) streams(s *Snapshot) bool {
+	for i := range r.lead.peers {
+		p := &r.lead.peers[i]
+		if p.State == progress.Snapshot && p.Stream.ID == s.EntryID && p.Stream.Sum == s.Sum {
+			return true
+		}
+	}
+	return false
+}
+
+// releaseSending lets an older snapshot go once no peer receives it.
+func (r *Raft) releaseSending(out *Ready) {
+	if !r.lead.sending.IsZero() && !r.streams(&r.lead.sending) {
+		out.Released = append(out.Released, r.lead.sending)
+		r.lead.sending = Snapshot{}
+	}
+}
+
+// compact drops what the latest snapshot covers, but for TrailingBytes.
+func (r *Raft) compact(out *Ready) {
+	to := min(r.snapshot.Index, r.log.appliedIndex)
+	for bytes := uint64(0); to > r.log.base.Index; to-- {
+		if bytes += r.log.at(to).Bytes(); bytes > r.cfg.Limits.TrailingBytes {
+			break
+		}
+	}
+	if to > r.log.base.Index {
+		r.log.compact(to)
+		out.Compact = to
+	}
+}
+
+// startStream sends the latest snapshot to a peer from its first byte.
+func (r *Raft) startStream(p *progress.Progress, out *Ready) {
+	p.BecomeSnapshot(progress.Stream{ID: r.snapshot.EntryID, Size: r.snapshot.Size, Sum: r.snapshot.Sum})
+	r.sendChunk(p, out)
+}
+
+// sendChunk sends the chunk at the stream's offset; past the last byte it is
+// empty and only asks how the follower does.
+func (r *Raft) sendChunk(p *progress.Progress, out *Ready) {
+	p.Stream.AgeTicks = 0
+	c := &r.message(out, KindInstallSnapshot, p.ID, false).InstallSnapshot
+	c.Snapshot = r.snapshot
+	if p.Stream.ID != r.snapshot.EntryID {
+		c.Snapshot = r.lead.sending
+	}
+	c.Offset = p.Stream.Offset
+	c.Length = uint32(min(uint64(r.cfg.Limits.ChunkBytes), p.Stream.Size-p.Stream.Offset))
+	c.Round = r.lead.reads.round
+}
+
+// repeatChunk sends the chunk again when its answer is overdue.
+func (r *Raft) repeatChunk(p *progress.Progress, out *Ready) {
+	if p.Stream.AgeTicks >= 2*r.cfg.HeartbeatTicks {
+		r.sendChunk(p, out)
+	}
+}
+
+// handleInstallSnapshotResponse sends the next chunk, or ends the stream.
+func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
+	p := r.heard(m)
+	if p == nil {
+		return
+	}
+	a := &m.InstallSnapshotResponse
+	r.answeredRound(p, a.Round, out)
+	if a.Match > 0 && p.Accepted(a.Match) {
+		r.leaderCommit(out)
+	}
+	if p.State != progress.Snapshot {
+		r.sendEntries(p, out)
+		return
+	}
+	switch {
+	case p.Match >= p.Stream.ID.Index:
+		p.BecomeProbe(p.Match + 1)
+		r.sendEntries(p, out)
+		r.releaseSending(out)
+	case a.Snapshot != p.Stream.ID || a.Sum != p.Stream.Sum:
+		r.repeatChunk(p, out)
+	case a.Received > p.Stream.Offset, a.Received == 0 && p.Stream.Offset > 0:
+		// Further, or from the start again: the follower lost what it held.
+		p.Stream.Offset = min(a.Received, p.Stream.Size)
+		if p.Stream.Offset < p.Stream.Size {
+			r.sendChunk(p, out)
+		}
+	default:
+		r.repeatChunk(p, out)
+	}
+}
+
+// handleInstallSnapshot takes a chunk in if it is the next one, and says how
+// much of the stream is there.
+func (r *Raft) handleInstallSnapshot(m *Message, out *Ready) {
+	c := &m.InstallSnapshot
+	if m.Term < r.term {
+		r.answerInstall(m.From, &c.Snapshot, 0, 0, c.Round, out)
+		return
+	}
+	r.hearFrom(m.From, out)
+	if c.Snapshot.Index <= r.log.commitIndex {
+		// Everything committed here matches the leader's log.
+		r.answerInstall(m.From, &c.Snapshot, 0, r.log.commitIndex, c.Round, out)
+		return
+	}
+	in := &r.follower.incoming
+	if c.Offset == 0 && r.supersedes(in, m) {
+		*in = incomingSnapshot{snapshot: c.Snapshot, term: m.Term}
+	}
+	if !in.snapshot.Same(&c.Snapshot) {
+		r.answerInstall(m.From, &c.Snapshot, 0, 0, c.Round, out)
+		return
+	}
+	if c.Offset == in.received && !in.installing && (len(c.Data) > 0 || in.snapshot.Size == 0) {
+		in.received += uint64(len(c.Data))
+		in.installing = in.received == in.snapshot.Size
+		out.ChunkSet = true
+		out.Chunk = SnapshotChunk{Snapshot: in.snapshot, Offset: c.Offset, Data: c.Data, Last: in.installing}
+	}
+	r.answerInstall(m.From, &c.Snapshot, in.received, 0, c.Round, out)
+}
+
+// supersedes says whether the stream that m begins replaces the one under
+// way: a late chunk of an older stream does not, and neither does anything
+// while storage makes a complete one durable.
+func (r *Raft) supersedes(in *incomingSnapshot, m *Message) bool {
+	s := &m.InstallSnapshot.Snapshot
+	switch {
+	case in.installing:
+		return false
+	case in.snapshot.IsZero(), m.Term > in.term:
+		return !in.snapshot.Same(s)
+	default:
+		return s.Index > in.snapshot.Index
+	}
+}
+
+func (r *Raft) answerInstall(to ReplicaID, s *Snapshot, received uint64, match Index, round uint64, out *Ready) {
+	a := &r.message(out, KindInstallSnapshotResponse, to, match > 0).InstallSnapshotResponse
+	a.Snapshot, a.Sum = s.EntryID, s.Sum
+	a.Received, a.Match, a.Round = received, match, round
+}
+
+// handleSnapshotInstalled makes a durable snapshot from the leader count. What
+// the log holds beyond it stays only if the log holds the snapshot's own
+// position; otherwise it is of a history that never was (dissertation §5.3).
+func (r *Raft) handleSnapshotInstalled(s *Snapshot, out *Ready) {
+	in := &r.follower.incoming
+	if in.snapshot.Same(s) {
+		*in = incomingSnapshot{}
+	}
+	if r.obsolete(s, out) {
+		return
+	}
+	term, chain, ok := r.log.position(s.Index)
+	held := ok && term == s.Term
+	if held && chain != s.Digest || !held && (ok && s.Index <= r.log.commitIndex || r.role == RoleLeader) {
+		r.halt(HaltSnapshot)
+		return
+	}
+	if s.Index <= r.log.commitIndex || r.role == RoleLeader {
+		// The log got there first, and the state machine follows it.
+		r.adoptSnapshot(s, out)
+		return
+	}
+	if held {
+		r.log.compact(s.Index)
+		out.Compact = s.Index
+	} else {
+		r.log.reset(s, r.term)
+		r.configuration = s.Configuration
+		out.Reset = true
+	}
+	r.adoptSnapshot(s, out)
+	r.clock = max(r.clock, s.Time)
+	r.log.commitIndex = s.Index
+	r.log.handedIndex = s.Index
+	out.RestoreSet, out.Restore = true, *s
+	if r.role == RoleFollower && r.leader != 0 {
+		r.answerInstall(r.leader, s, s.Size, s.Index, 0, out)
+	}
+}
+
+// handleSnapshotFailed forgets the bytes, and has the leader begin again.
+func (r *Raft) handleSnapshotFailed(s *Snapshot, out *Ready) {
+	in := &r.follower.incoming
+	if !in.snapshot.Same(s) {
+		return
+	}
+	*in = incomingSnapshot{}
+	if r.role == RoleFollower && r.leader != 0 {
+		r.answerInstall(r.leader, s, 0, 0, 0, out)
+	}
+}
