@@ -5,8 +5,9 @@ package core
 // are valid until the next Step. A driver may overlap duties as long as the
 // ones that wait for the disk do wait.
 type Ready struct {
-	// 1. The disk. WriteSet says that there is something to write; all of it is
-	// one write, and writes reach the disk in the order of their steps.
+	// 1. The disk. What a step asks for is one write, and writes reach the disk
+	// in the order of their steps. WriteSet says that the fields down to Mark
+	// and Compact count; Chunk and Released may come without them.
 	WriteSet  bool
 	HardState HardState
 	// Reset, when set, says that the log holds nothing but the position of the
@@ -130,14 +131,21 @@ func (r RefusalReason) String() string {
 }
 
 // reset empties the Ready for the next step and keeps its memory, but for
-// Entries and Committed, which point into the log.
+// Entries and Committed, which point into the log. It runs at every step, so
+// what is large is emptied only if it was used.
 func (rd *Ready) reset() {
-	*rd = Ready{
-		Released: rd.Released[:0],
-		Messages: rd.Messages[:0],
-		Held:     rd.Held[:0],
-		Reads:    rd.Reads[:0],
-		Accepted: rd.Accepted[:0],
-		Refusals: rd.Refusals[:0],
+	if rd.ChunkSet {
+		rd.ChunkSet, rd.Chunk = false, SnapshotChunk{}
 	}
+	if rd.RestoreSet {
+		rd.RestoreSet, rd.Restore = false, Snapshot{}
+	}
+	rd.WriteSet, rd.HardState, rd.Mark = false, HardState{}, LogMark{}
+	rd.Reset, rd.Truncate, rd.Compact = false, 0, 0
+	rd.Entries, rd.Committed = nil, nil
+	rd.Released = rd.Released[:0]
+	rd.Messages, rd.Held = rd.Messages[:0], rd.Held[:0]
+	rd.Reads, rd.Accepted, rd.Refusals = rd.Reads[:0], rd.Accepted[:0], rd.Refusals[:0]
+	rd.LeaderChanged, rd.LostLeadership = false, false
+	rd.Leader, rd.Term, rd.WantJitter = 0, 0, false
 }

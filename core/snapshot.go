@@ -117,10 +117,13 @@ func (r *Raft) sendChunk(p *progress.Progress, out *Ready) {
 
 // repeatChunk sends the chunk again when its answer is overdue.
 func (r *Raft) repeatChunk(p *progress.Progress, out *Ready) {
-	if p.Stream.AgeTicks >= 2*r.cfg.HeartbeatTicks {
+	if p.Stream.AgeTicks >= r.chunkTicks() {
 		r.sendChunk(p, out)
 	}
 }
+
+// chunkTicks is how long the answer to a chunk may take.
+func (r *Raft) chunkTicks() uint32 { return 2 * r.cfg.HeartbeatTicks }
 
 // handleInstallSnapshotResponse sends the next chunk, or ends the stream.
 func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
@@ -144,8 +147,10 @@ func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
 		r.releaseSending(out)
 	case a.Snapshot != p.Stream.ID || a.Sum != p.Stream.Sum:
 		r.repeatChunk(p, out)
-	case a.Received > p.Stream.Offset, a.Received == 0 && p.Stream.Offset > 0:
-		// Further, or from the start again: the follower lost what it held.
+	case a.Received > p.Stream.Offset, a.Received < p.Stream.Offset && (a.Received == 0 || p.Stream.AgeTicks >= r.chunkTicks()):
+		// Further, or back: the follower lost what it held, and perhaps a late
+		// first chunk has begun the stream again since. An answer that is
+		// merely late must not lead back, so it has to be overdue.
 		p.Stream.Offset = min(a.Received, p.Stream.Size)
 		if p.Stream.Offset < p.Stream.Size {
 			r.sendChunk(p, out)

@@ -1,0 +1,41 @@
+// Package replica is one running copy of a replicated state machine: the core,
+// its storage and its state machine, put together. It persists, then sends,
+// then applies, and nothing else in this module does.
+//
+// A replica has no goroutine, clock, file or connection of its own. A Host
+// drives it, by one call after another:
+//
+//	Tick        time has passed
+//	Receive     a peer's message arrived
+//	Propose     a client wants a command in the log
+//	Read        a client wants to know something
+//	Completed   writes are durable
+//	Applied     a task has run on the state machine
+//
+// and from inside those calls the replica tells its Host what to do: Send,
+// Submit, Apply, Answer. The simulator and the server are two hosts; nothing
+// in here knows which one it has.
+//
+// Where to look:
+//
+//	replica.go       the Replica and its verbs
+//	perform.go       what it does with what the core wants, in which order
+//	pending.go       who waits for which entry
+//	reads.go         who waits for which read
+//	snapshot.go      taking, keeping and restoring snapshots
+//	host.go task.go  what a Host is asked to do
+//	storage.go       what a disk has to promise, and what a start makes of it
+//	statemachine.go  what is replicated
+//	memory.go        a Storage for simulations, which can lose power
+//
+// # What is bounded
+//
+// Proposals that wait are entries of the core's log that are not committed, so
+// core.Limits.UncommittedBytes bounds them in bytes and, since every entry
+// counts for some, in number. Reads that wait are at most core.Limits.Reads,
+// and their queries at most core.Limits.UncommittedBytes together. At most one
+// page of entries, one page of queries and one snapshot of this replica's own
+// are with the host at a time. Writes with the host are not bounded here: a
+// disk that stands still stops a follower from acknowledging, and the leader's
+// window does the rest.
+package replica

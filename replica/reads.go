@@ -1,0 +1,112 @@
+package replica
+
+import "github.com/seaworthy-raft/seaworthy/core"
+
+// readTag marks the tags that the core sees for reads, so that its refusals
+// can be told apart: the other bits are a slot.
+const readTag = 1 << 63
+
+// reads is who waits for which read.
+//
+//	Read -> waiting -> Ready.Reads -> confirmed -> a TaskQuery -> answered
+//	           \-> Ready.Refusals -> answered
+//
+// A confirmed read knows the index that the state machine must have applied
+// before its query may run.
+type reads struct {
+	slots     []read
+	free      []uint32
+	confirmed []uint32 // in the order in which they were confirmed
+	bytes     uint64   // of the queries
+}
+
+type readState uint8
+
+const (
+	readFree readState = iota
+	readWaiting
+	readConfirmed
+)
+
+type read struct {
+	state readState
+	tag   uint64
+	query []byte
+	index core.Index
+}
+
+// len is how many reads wait.
+func (rs *reads) len() int { return len(rs.slots) - len(rs.free) }
+
+// add notes a read and returns the tag that the core is to know it by.
+func (rs *reads) add(tag uint64, query []byte) uint64 {
+	var s uint32
+	if n := len(rs.free); n > 0 {
+		s = rs.free[n-1]
+		rs.free = rs.free[:n-1]
+	} else {
+		s = uint32(len(rs.slots))
+		rs.slots = append(rs.slots, read{})
+	}
+	rs.slots[s] = read{state: readWaiting, tag: tag, query: query}
+	rs.bytes += uint64(len(query))
+	return readTag | uint64(s)
+}
+
+// confirm notes that the read of this tag may be answered once index has been
+// applied.
+func (rs *reads) confirm(coreTag uint64, index core.Index) {
+	s := uint32(coreTag &^ readTag)
+	r := &rs.slots[s]
+	if r.state != readWaiting {
+		panic("replica: a read was confirmed that does not wait")
+	}
+	r.state, r.index = readConfirmed, index
+	rs.confirmed = append(rs.confirmed, s)
+}
+
+// remove forgets a read that waits for its confirmation, and returns the
+// client's tag.
+func (rs *reads) remove(coreTag uint64) uint64 {
+	s := uint32(coreTag &^ readTag)
+	if rs.slots[s].state != readWaiting {
+		panic("replica: a read was refused that does not wait")
+	}
+	return rs.release(s)
+}
+
+func (rs *reads) release(s uint32) uint64 {
+	r := &rs.slots[s]
+	tag := r.tag
+	rs.bytes -= uint64(len(r.query))
+	*r = read{}
+	rs.free = append(rs.free, s)
+	return tag
+}
+
+// ripe says whether a confirmed read can be answered from a state that has
+// applied up to index.
+func (rs *reads) ripe(index core.Index) bool {
+	for _, s := range rs.confirmed {
+		if rs.slots[s].index <= index {
+			return true
+		}
+	}
+	return false
+}
+
+// takeRipe moves all such reads to the waiters of a task.
+func (rs *reads) takeRipe(index core.Index, to []waiter) []waiter {
+	rest := rs.confirmed[:0]
+	for _, s := range rs.confirmed {
+		r := &rs.slots[s]
+		if r.index > index {
+			rest = append(rest, s)
+			continue
+		}
+		query := r.query
+		to = append(to, waiter{tag: rs.release(s), query: query})
+	}
+	rs.confirmed = rest
+	return to
+}

@@ -1,0 +1,285 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seaworthy-raft/seaworthy/core"
+)
+
+// Options are what a replica is told beside what its core is told.
+type Options struct {
+	// SnapshotBytes of entries are applied before the replica takes the next
+	// snapshot of its own. Zero: it never takes one.
+	SnapshotBytes uint64
+}
+
+// Replica is one running copy. All its verbs are called by its host, one at a
+// time; see package documentation.
+type Replica struct {
+	core    *core.Raft
+	storage Storage
+	host    Host
+	options Options
+	limits  core.Limits
+
+	// One step of the core.
+	in  core.Input
+	out core.Ready
+	one [1]core.Proposal
+
+	// The disk: writes that the host has and has not completed, and messages
+	// that wait for one of them.
+	//
+	//	seq       .. completed] (completed+1 .. submitted]
+	//	                         writes, held
+	submitted uint64
+	completed uint64
+	writes    ring[*Write]
+	held      ring[heldMessage]
+	hardState core.HardState // the last one submitted
+	chunk     []byte         // memory for InstallSnapshot.Data
+
+	// The state machine: tasks that the host has, in their order, and the index
+	// of the last entry handed over, which it will have applied when they have
+	// run.
+	tasks      ring[*Task]
+	handed     core.Index
+	queryOut   bool // a TaskQuery is among the tasks
+	snapshots  snapshots
+	pending    pending
+	reads      reads
+	freeWrites []*Write
+	freeTasks  []*Task
+
+	// What was learnt from the core.
+	leader     core.ReplicaID
+	wantJitter bool
+
+	dropped        DropReason
+	droppedEntries int
+
+	answer Answer
+	halted *HaltError
+}
+
+// New opens the storage and starts the replica on what it finds. cfg.Boot is
+// overwritten by what the storage says. The state machine is expected to be
+// empty: if there is a snapshot, the first task restores it, and New hands it
+// to the host before it returns.
+func New(cfg core.Config, options Options, storage Storage, host Host) (*Replica, error) {
+	opened, err := storage.Open()
+	if err != nil {
+		return nil, fmt.Errorf("replica: open storage: %w", err)
+	}
+	cfg.Boot = opened.Boot
+	c, err := core.New(cfg, opened.State)
+	if err != nil {
+		return nil, err
+	}
+	r := &Replica{
+		core:           c,
+		storage:        storage,
+		host:           host,
+		options:        options,
+		limits:         cfg.Limits,
+		hardState:      opened.State.HardState,
+		handed:         opened.State.Snapshot.Index,
+		dropped:        opened.Dropped,
+		droppedEntries: opened.DroppedEntries,
+	}
+	r.snapshots.latest = opened.State.Snapshot.Index
+	if !opened.State.Snapshot.IsZero() {
+		r.handRestore(&opened.State.Snapshot)
+	}
+	return r, nil
+}
+
+// Tick says that n ticks have passed, and brings a random number if it has
+// one. A host delivers the ticks that its clock owes before anything else.
+func (r *Replica) Tick(n, jitter uint32, hasJitter bool) {
+	r.in = core.Input{Kind: core.InputTick, Ticks: n, Jitter: jitter, JitterSet: hasJitter}
+	if hasJitter {
+		r.wantJitter = false
+	}
+	_ = r.step()
+}
+
+// WantJitter asks for a random number with the next tick.
+func (r *Replica) WantJitter() bool { return r.wantJitter }
+
+// Receive takes a message, which is borrowed for the call, except that the
+// data of entries is kept. The error is core.ErrBadMessage if no honest
+// replica can have sent it, which changes nothing, or the HaltError.
+func (r *Replica) Receive(m *core.Message) error {
+	r.in = core.Input{Kind: core.InputMessage, Message: m}
+	return r.step()
+}
+
+// Propose asks for a command to be applied. Tags are the caller's; those of
+// reads and of proposals are apart, and all are below 1<<63. The command is
+// kept, and must never be changed again.
+func (r *Replica) Propose(tag uint64, command []byte) {
+	r.one[0] = core.Proposal{Tag: tag, Data: command}
+	r.ProposeBatch(r.one[:])
+	r.one[0] = core.Proposal{}
+}
+
+// ProposeBatch asks for several, to stand in the log in this order as far as
+// they are not refused. The slice is borrowed for the call.
+func (r *Replica) ProposeBatch(proposals []core.Proposal) {
+	for i := range proposals {
+		if proposals[i].Tag&readTag != 0 {
+			panic(fmt.Sprintf("replica: proposal tag %#x out of range", proposals[i].Tag))
+		}
+	}
+	r.in = core.Input{Kind: core.InputPropose, Proposals: proposals}
+	if r.halted != nil {
+		for i := range proposals {
+			r.refuse(proposals[i].Tag, false, core.RefusedHalted, 0)
+		}
+		return
+	}
+	_ = r.step()
+}
+
+// Read asks for a query to be answered from a state that has applied all that
+// was acknowledged to anyone, anywhere, before this call. The query is
+// borrowed until the answer.
+func (r *Replica) Read(tag uint64, query []byte) {
+	switch {
+	case r.halted != nil:
+		r.refuse(tag, true, core.RefusedHalted, 0)
+		return
+	case uint64(len(query)) > r.limits.EntryBytes:
+		r.refuse(tag, true, core.RefusedTooLarge, 0)
+		return
+	case r.reads.len() >= int(r.limits.Reads),
+		r.reads.bytes+uint64(len(query)) > r.limits.UncommittedBytes:
+		r.refuse(tag, true, core.RefusedReadsFull, r.leader)
+		return
+	}
+	r.in = core.Input{Kind: core.InputRead, Tag: r.reads.add(tag, query)}
+	_ = r.step()
+}
+
+// Completed says that the writes with a Seq up to seq are durable; all of them
+// are the replica's again. Late and repeated completions are harmless. With an
+// error, it says that nothing after the last completion can be relied on, and
+// the replica halts.
+func (r *Replica) Completed(seq uint64, err error) {
+	if r.halted != nil {
+		return
+	}
+	if err != nil {
+		r.halt(HaltStorage, err)
+		return
+	}
+	if seq > r.submitted {
+		r.halt(HaltHost, fmt.Errorf("write %d completed, %d submitted", seq, r.submitted))
+		return
+	}
+	if seq > r.completed {
+		r.performCompleted(seq)
+	}
+}
+
+// Applied says that the task has run; it is the replica's again.
+func (r *Replica) Applied(t *Task) {
+	if !t.out || t.Kind != TaskSave && *r.tasks.front() != t {
+		r.halt(HaltHost, fmt.Errorf("%v task reported out of turn", t.Kind))
+		return
+	}
+	t.out = false
+	if t.Kind != TaskSave {
+		r.tasks.pop()
+	}
+	r.performApplied(t)
+}
+
+// Core is the inspector's access: to look, not to Step.
+func (r *Replica) Core() *core.Raft { return r.core }
+
+// Leader is who this replica believes leads; zero if it knows of none.
+func (r *Replica) Leader() core.ReplicaID { return r.leader }
+
+// Recovery says what Opened said at the start.
+func (r *Replica) Recovery() (DropReason, int) { return r.dropped, r.droppedEntries }
+
+// HaltReason says which promise was broken.
+type HaltReason uint8
+
+const (
+	// HaltStorage: a write or a sync failed. What is durable is unknown.
+	HaltStorage HaltReason = iota + 1
+	// HaltRead: a durable snapshot can not be read.
+	HaltRead
+	// HaltRestore: the state machine can not be restored from its snapshot.
+	HaltRestore
+	// HaltSave: a snapshot of the state machine can not be saved.
+	HaltSave
+	// HaltCore: the core has halted.
+	HaltCore
+	// HaltHost: the host reported something that was not asked for.
+	HaltHost
+)
+
+var haltNames = [...]string{"none", "storage failed", "snapshot not readable", "snapshot not restored",
+	"snapshot not saved", "core halted", "host out of order"}
+
+func (h HaltReason) String() string {
+	if int(h) < len(haltNames) {
+		return haltNames[h]
+	}
+	return "invalid"
+}
+
+// HaltError says why a replica has halted: it says nothing more to its peers
+// and applies nothing more, until it is started again.
+type HaltError struct {
+	Reason HaltReason
+	Err    error
+}
+
+func (e *HaltError) Error() string { return fmt.Sprintf("replica: halted: %v: %v", e.Reason, e.Err) }
+
+func (e *HaltError) Unwrap() error { return e.Err }
+
+// Halted is nil as long as the replica runs.
+func (r *Replica) Halted() *HaltError { return r.halted }
+
+// step gives r.in to the core and does what the core wants.
+func (r *Replica) step() error {
+	if r.halted != nil {
+		return r.halted
+	}
+	err := r.core.Step(&r.in, &r.out)
+	if err == nil {
+		r.perform(&r.out)
+		return nil
+	}
+	if errors.Is(err, core.ErrHalted) {
+		r.performRefusals(&r.out)
+		r.halt(HaltCore, fmt.Errorf("%w: %v", err, r.core.Halted()))
+		return r.halted
+	}
+	return err
+}
+
+// halt makes an end. Who still waits learns that: for a proposal in the log
+// nobody here can say what becomes of it, and a read has no effect in any
+// case. Tasks that the host has still bring their answers, because what was
+// committed stays so.
+func (r *Replica) halt(reason HaltReason, err error) {
+	if r.halted != nil {
+		return
+	}
+	r.halted = &HaltError{Reason: reason, Err: err}
+	r.giveUpProposals()
+	for s := range r.reads.slots {
+		if r.reads.slots[s].state != readFree {
+			r.refuse(r.reads.release(uint32(s)), true, core.RefusedHalted, 0)
+		}
+	}
+	r.reads.confirmed = r.reads.confirmed[:0]
+}
