@@ -62,8 +62,9 @@ func (r *Raft) tickFollower(n uint32, out *Ready) {
 func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 	a := &m.AppendEntries
 	if m.Term < r.term {
-		resp := &r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse
-		resp.Reject, resp.Prev, resp.Round = true, a.Prev.Index, a.Round
+		// Only the term counts. Had the answer a round in it, a sender that leads
+		// again in this term would take it for an answer to a round of this term.
+		r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse.Reject = true
 		return
 	}
 	r.hearFrom(m.From, out)

@@ -165,7 +165,7 @@ func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
 func (r *Raft) handleInstallSnapshot(m *Message, out *Ready) {
 	c := &m.InstallSnapshot
 	if m.Term < r.term {
-		r.answerInstall(m.From, &c.Snapshot, 0, 0, c.Round, out)
+		r.answerInstall(m.From, &Snapshot{}, 0, 0, 0, out) // only the term counts
 		return
 	}
 	r.hearFrom(m.From, out)
