@@ -1,0 +1,218 @@
+package sim
+
+import (
+	"errors"
+
+	"github.com/seaworthy-raft/seaworthy/core"
+	"github.com/seaworthy-raft/seaworthy/core/digest"
+	"github.com/seaworthy-raft/seaworthy/replica"
+)
+
+// What a replica does to its state machine and tells its clients. Whose
+// operation an entry is, that it was asked for, and that each is answered once,
+// the world's ledger knows.
+
+// onApply: replica i's state machine has applied a command. It is the one that
+// was committed there, and comes in its turn; its reply, and the state behind
+// it, are what they were on every other replica. state is the state machine's
+// digest, and time the log time it was told.
+func (c *checker) onApply(i int, index core.Index, time uint64, e *core.Entry, reply []byte, state uint64) {
+	if c.broken {
+		return
+	}
+	r := &c.replicas[i]
+	if index > c.top() {
+		if c.look(i); c.broken { // committed in this very event
+			return
+		}
+	}
+	switch {
+	case index > c.top():
+		c.fail(i, PropertyStateMachineSafety, "it applies entry %d; committed is %d", index, c.top())
+		return
+	case index <= r.applied:
+		c.fail(i, PropertyStateMachineSafety, "it applies entry %d after entry %d", index, r.applied)
+		return
+	}
+	for j := r.applied + 1; j < index; j++ {
+		if c.committed[j].kind == core.EntryCommand {
+			c.fail(i, PropertyStateMachineSafety, "it applies entry %d, and has not applied %d", index, j)
+			return
+		}
+	}
+	k := &c.committed[index]
+	given := core.Entry{EntryID: core.EntryID{Term: k.term, Index: index}, Kind: k.kind, Time: time, Data: e.Data}
+	if got := given.Chain(c.committed[index-1].digest); k.kind != core.EntryCommand || got != k.digest {
+		c.fail(i, PropertyStateMachineSafety, "it applies %q at %d, log time %d: digest %#x; what was committed there has digest %#x",
+			short(e.Data), index, time, got, k.digest)
+		return
+	}
+	answer := digest.Bytes(0, reply)
+	if !k.applied {
+		k.applied, k.state, k.reply = true, state, answer
+		c.firstApplied(i, index, e.Data)
+	} else if k.state != state || k.reply != answer {
+		c.fail(i, PropertySameState, "behind entry %d its state is %#x and the reply %q (%#x); elsewhere it was %#x and reply %#x",
+			index, state, short(reply), answer, k.state, k.reply)
+		return
+	}
+	r.applied, r.state = index, state
+	c.lookout.applied(i, index, k)
+}
+
+// short is the beginning of b, for a message.
+func short(b []byte) []byte { return b[:min(len(b), 64)] }
+
+// firstApplied looks at an entry that no replica had applied before. A command
+// of a session is applied once: where the state machine says that it had it
+// before, nothing has changed.
+func (c *checker) firstApplied(i int, index core.Index, command []byte) {
+	k := &c.committed[index]
+	k.command = digest.Bytes(0, command)
+	before := c.revision
+	revision, counts := c.view.revision(i)
+	c.revision = revision
+	if !c.view.repeated(i) {
+		return
+	}
+	c.findOrigin(index)
+	if counts && revision != before {
+		c.fail(i, PropertyAppliedOnce, "entry %d was a repeat (of %d) and not to be applied, but the revision went from %d to %d",
+			index, k.origin, before, revision)
+	}
+}
+
+// repeatsWithin is how far back the first copy of a repeated command is looked
+// for.
+const repeatsWithin = 4096
+
+// findOrigin finds the entry that the one at index repeats: the last one with
+// the same command that was carried out. With the same reply, it was answered
+// from the session table; otherwise, or if there is none, its session was gone,
+// or further on.
+func (c *checker) findOrigin(index core.Index) {
+	k := &c.committed[index]
+	k.gone = true
+	for j := index - 1; j > 0 && j+repeatsWithin > index; j-- {
+		if o := &c.committed[j]; o.command == k.command && o.kind == core.EntryCommand && !o.gone && o.origin == 0 {
+			k.origin, k.gone = j, o.reply != k.reply
+			return
+		}
+	}
+}
+
+// onInstall: replica i's state machine has been restored from a snapshot, its
+// own after a start or one of the leader, and has the state that every replica
+// had at that index.
+func (c *checker) onInstall(i int, s core.Snapshot) {
+	if c.broken || !c.checkSnapshot(i, &s, "restores") {
+		return
+	}
+	r := &c.replicas[i]
+	if s.Index < r.applied {
+		c.fail(i, PropertyNeverBack, "it restores a snapshot of %v, and has applied up to %d", s.EntryID, r.applied)
+		return
+	}
+	// The state is that behind the last command: entries that are none change
+	// nothing.
+	j := s.Index
+	for j > 0 && c.committed[j].kind != core.EntryCommand {
+		j--
+	}
+	if j > 0 {
+		k, state := &c.committed[j], c.view.state(i)
+		if !k.applied {
+			c.fail(i, PropertySameState, "it restores a snapshot of %v; nobody has applied %d", s.EntryID, j)
+			return
+		}
+		if k.state != state {
+			c.fail(i, PropertySameState, "restored from a snapshot of %v its state is %#x; elsewhere it was %#x behind entry %d",
+				s.EntryID, state, k.state, j)
+			return
+		}
+		r.state = state
+	}
+	r.applied = s.Index
+	c.lookout.restored(i, &s)
+}
+
+// onSubmit: replica i wants something written. onCompleted: it is about to hear
+// that the writes up to seq are durable. onTask: it has work for its state
+// machine. All three look for marks only.
+func (c *checker) onSubmit(i int, w *replica.Write) {
+	if !c.broken {
+		c.lookout.submit(i, w)
+	}
+}
+
+func (c *checker) onCompleted(i int, seq uint64) {
+	if !c.broken {
+		c.lookout.completed(i, seq)
+	}
+}
+
+func (c *checker) onTask(i int, t *replica.Task) {
+	if !c.broken {
+		c.lookout.task(c, i, t)
+	}
+}
+
+// onPropose: a command is handed to replica i.
+func (c *checker) onPropose(i int) {
+	if !c.broken {
+		c.lookout.propose(c, i)
+	}
+}
+
+// onRead: a query is handed to replica i. What is returned goes with the
+// answer to onAnswer.
+func (c *checker) onRead(i int) (asked core.Index) {
+	if !c.broken {
+		c.lookout.read(c, i)
+	}
+	return c.top()
+}
+
+// onAnswer: a proposal is answered by the reply of the very entry that holds
+// it, and a read from a state that has applied everything that was committed
+// anywhere when it was asked (dissertation §6.4). request is the command
+// proposed, asked is what onRead returned for the read.
+func (c *checker) onAnswer(i int, a *replica.Answer, request []byte, asked core.Index) {
+	if c.broken {
+		return
+	}
+	c.lookout.answer(c, i, a)
+	switch {
+	case a.Kind != replica.AnswerApplied:
+		return
+	case a.Read:
+		if a.Index < asked {
+			c.fail(i, PropertyReadsCurrent, "it answers a read from a state as of %d; when the read was asked, %d was committed",
+				a.Index, asked)
+			return
+		}
+	case a.Index > c.top() || !c.committed[a.Index].applied || c.committed[a.Index].kind != core.EntryCommand:
+		c.fail(i, PropertyAnswers, "it answers a proposal as applied at %d, where no command was applied", a.Index)
+		return
+	default:
+		k := &c.committed[a.Index]
+		if command, reply := digest.Bytes(0, request), digest.Bytes(0, a.Reply); k.command != command || k.reply != reply {
+			c.fail(i, PropertyAnswers, "it answers the proposal of %q (%#x) as applied at %d, with reply %q (%#x); the entry there holds %#x and had reply %#x",
+				short(request), command, a.Index, short(a.Reply), reply, k.command, k.reply)
+			return
+		}
+	}
+	c.acknowledged = max(c.acknowledged, a.Index)
+}
+
+// onError: a replica refuses no message of an honest peer that arrived
+// undamaged, and does not halt: no fault of this simulation explains either.
+func (c *checker) onError(i int, err error) {
+	switch {
+	case c.broken || err == nil:
+	case errors.Is(err, core.ErrBadMessage):
+		c.fail(i, PropertyHonestHeard, "it refused an honest message: %v", err)
+	default:
+		c.fail(i, PropertyNoHalt, "%v", err)
+	}
+}

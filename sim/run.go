@@ -1,0 +1,424 @@
+// Package sim runs whole clusters in one thread and in virtual time, from one
+// seed: replicas with their disks, clocks and state machines, the network
+// between them, clients, and everything that goes wrong with all of these. One
+// seed is one run, on every machine and for ever, and every step of it is
+// checked.
+//
+//	run.go       Run: the plan of a run, from first fault to last check
+//	scenario.go  what is decided before a run begins
+//	world.go     virtual time, the events, and one step
+//	cluster.go   the replicas' hosts: ticks, packets, crashes, pauses
+//	disk.go      how long disks and state machines take
+//	nemesis.go   what goes wrong, when, and to whom
+//	client.go    clients, their requests and retries
+//	workload.go  what they ask for
+//	checker.go   what must hold after every event
+//	liveness.go  what a healed cluster must achieve, and when it need not
+//	marks.go     situations that a campaign must have reached
+//	trace.go     what happened, as words and as text
+package sim
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/seaworthy-raft/seaworthy/core/digest"
+	"github.com/seaworthy-raft/seaworthy/internal/choice"
+	"github.com/seaworthy-raft/seaworthy/linearizability"
+	"github.com/seaworthy-raft/seaworthy/netsim"
+)
+
+// Options say what to run.
+type Options struct {
+	Seed uint64
+	// Focus names features that must be on, by the letters of ParseFocus; empty:
+	// the scenario is drawn from all.
+	Focus string
+	// Scenario, if not nil, is run instead of one that is drawn.
+	Scenario *Scenario
+	// Source makes the decisions; nil: those of the seed, not recorded.
+	Source *choice.Source
+	// Workload makes what the clients do; nil: the store kv.
+	Workload func() Workload
+	// Trace, if not nil, hears of everything that happens. The event is borrowed
+	// for the call.
+	Trace func(*TraceEvent)
+	// Until stops the run before this step; zero: the whole run.
+	Until uint64
+	// ChecksOff is for measuring what the checks cost.
+	ChecksOff bool
+	// KeepHistory fills in Result.History also when the run passed.
+	KeepHistory bool
+	// MaxNanos and MaxDecisions, unless zero, end the faults early.
+	MaxNanos, MaxDecisions uint64
+}
+
+// Verdict is how a run ended.
+type Verdict uint8
+
+const (
+	Passed          Verdict = iota
+	Safety                  // something happened that never may
+	Linearizability         // clients saw what one copy could not have shown them
+	Liveness                // a healed cluster did not recover in time
+	Panic                   // the program failed
+	Unknown                 // the judge of the history gave up
+)
+
+var verdictNames = [...]string{"passed", "safety", "linearizability", "liveness", "panic", "unknown"}
+
+func (v Verdict) String() string {
+	if int(v) < len(verdictNames) {
+		return verdictNames[v]
+	}
+	return "invalid"
+}
+
+// ExitCode is that of a process which ran only this.
+func (v Verdict) ExitCode() int {
+	return [...]int{Passed: 0, Safety: 1, Linearizability: 1, Liveness: 3, Panic: 4, Unknown: 6}[v]
+}
+
+// Failure is the first thing that went wrong.
+type Failure struct {
+	Property string
+	Detail   string
+	Step     uint64
+	At       uint64 // virtual time, nanoseconds
+	Tick     uint64 // by the clock of the replica
+	Replica  int    // position, from 0; -1: none in particular
+}
+
+// Result is what came of a run.
+type Result struct {
+	Seed     uint64
+	Scenario Scenario
+	Verdict  Verdict
+	Failure  *Failure // nil if it passed
+
+	Steps          uint64 // events taken
+	Deliveries     uint64 // messages and client packets handed to their receivers
+	SimulatedNanos uint64
+	TraceHash      uint64
+
+	Marks              Marks
+	Faults             [FaultCount]uint64 // by kind; those of packets count packets
+	Network            netsim.Counts
+	LeaderChanges      int // the first election included
+	SnapshotsInstalled int
+	UnsyncedLost       int // power losses that took something
+
+	Operations   int
+	Acknowledged int
+	UnknownOps   int
+
+	// RecoveryTicks is what the healed cluster took, RecoveryBoundTicks what it
+	// might have; zero if the run did not get that far.
+	RecoveryTicks      uint64
+	RecoveryBoundTicks uint64
+
+	History *linearizability.History // if it failed, or was asked for
+	Model   linearizability.Model
+	Tape    *choice.Tape // if the source recorded
+	Drift   *choice.Drift
+	Story   []string // the last faults, restarts and elections
+}
+
+// Run runs one simulation. It does not panic: a panic inside becomes the
+// verdict.
+func Run(o *Options) (result *Result) {
+	w := &world{options: o}
+	w.result = &Result{Seed: o.Seed}
+	defer func() {
+		if p := recover(); p != nil {
+			w.failure = nil
+			w.fail(Panic, "Panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		}
+		result = w.conclude()
+	}()
+	w.build()
+	w.run()
+	return nil // set by conclude
+}
+
+// build makes the world of a scenario.
+func (w *world) build() {
+	o := w.options
+	w.source = o.Source
+	if w.source == nil {
+		w.source = choice.New(o.Seed)
+	}
+	s := &w.result.Scenario
+	if o.Scenario != nil {
+		*s = *o.Scenario
+	} else {
+		*s = Draw(w.source, ParseFocus(o.Focus))
+	}
+	if o.MaxNanos != 0 {
+		s.FaultNanos = min(s.FaultNanos, o.MaxNanos)
+	}
+	w.scenario = s
+	w.sink = o.Trace
+	w.timeoutNanos = s.Traffic.TimeoutNanos
+	if o.Workload != nil {
+		w.workload = o.Workload()
+	} else {
+		w.workload = newKV(&s.Traffic)
+	}
+	w.sessions, _ = w.workload.(Sessions)
+	w.newNetwork()
+	w.newHosts()
+	w.checker = newChecker(w)
+	w.checker.broken = o.ChecksOff
+	w.newClients()
+}
+
+// newNetwork makes the links, each with its own latency.
+func (w *world) newNetwork() {
+	s := w.scenario
+	l := netsim.Link{
+		Jitter: s.Links.JitterNanos, Ordered: s.Links.Ordered,
+		BytesPerSecond: s.Links.BytesPerSecond, QueueBytes: s.Links.QueueBytes,
+	}
+	w.network = netsim.New(w.source, l, s.Replicas)
+	for from := range s.Replicas {
+		for to := range s.Replicas {
+			if from != to {
+				l.Base = w.source.ChooseRange(w.stream("link/base", from, to), s.Links.BaseNanosMin, s.Links.BaseNanosMax)
+				w.network.SetLink(netsim.End(from), netsim.End(to), l)
+			}
+		}
+	}
+}
+
+// run is the plan of a run.
+func (w *world) run() {
+	w.enter(phaseFaults)
+	for i := range w.hosts {
+		w.hosts[i].start()
+		w.touched(i)
+	}
+	w.nemesis.begin(w)
+	w.runUntil(w.scenario.FaultNanos)
+	if w.over() || w.options.ChecksOff {
+		return // how far it has recovered, only the checker could tell
+	}
+	w.heal()
+	w.recover()
+	if w.over() {
+		return
+	}
+	w.enter(phaseEnd)
+	w.judge()
+}
+
+// over says that there is nothing more to do: a violation was found, or the
+// run was to stop here.
+func (w *world) over() bool { return w.failure != nil || w.stopped() }
+
+func (w *world) enter(p phase) {
+	w.phase = p
+	w.emit(TracePhase, -1, uint64(p), 0, 0, 0)
+}
+
+// heal ends all faults, as far as the scenario allows: from here on links lose
+// nothing and take less than half a heartbeat, clocks agree within a tenth,
+// disks and state machines answer within a tick, and all but a minority run.
+func (w *world) heal() {
+	s := w.scenario
+	w.enter(phaseHealed)
+	w.recovery = recovery{HealedAt: w.now}
+	latency := max(s.heartbeatNanos()/2, 2)
+	w.nemesis.heal()
+	w.release(w.network.Heal(w.now, latency, nil))
+	for i := range w.hosts {
+		w.hosts[i].heal()
+	}
+	s.SaveNanos = min(s.SaveNanos, s.TickNanos)
+	w.startAll()
+	w.timeoutNanos = min(w.timeoutNanos, 2*s.electionNanos())
+	for i := range w.clients {
+		c := &w.clients[i]
+		c.reach = 1<<len(w.hosts) - 1
+		for h := range c.conns {
+			if c.conns[h].Heal(w.now, latency) {
+				c.tellCut(h)
+			}
+		}
+		c.deadline = min(c.deadline, w.now+w.timeoutNanos)
+		if c.state == clientIdle {
+			c.wake(w.now + uint64(i)*s.TickNanos)
+		}
+	}
+}
+
+// startAll starts who is down, and ends the minority that is to stay down.
+func (w *world) startAll() {
+	n := len(w.hosts)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	leave := min(w.scenario.LeaveDown, (n-1)/2)
+	if leave > 0 {
+		choice.Shuffle(w.source, w.stream("leave-down", 0, 0), order)
+	}
+	for k, i := range order {
+		h := &w.hosts[i]
+		if k < leave {
+			h.stop(downCrash, w.nemesis.victims)
+			continue
+		}
+		h.start()
+		w.touched(i)
+	}
+}
+
+// recover lets the healed cluster go on until it has recovered or its time is
+// up.
+func (w *world) recover() {
+	p := w.pace()
+	bound := p.boundNanos()
+	w.result.RecoveryBoundTicks = p.ticks(bound)
+	l := allLinks(len(w.hosts))
+	deadline := w.now + min(bound, never/4)
+	for !w.over() && w.now < deadline {
+		w.runUntil(min(w.now+w.scenario.TickNanos, deadline))
+		w.recovery.observe(w.checker, l, w.now, w.answered)
+		if w.recovery.done() && w.quiet() {
+			w.result.RecoveryTicks = p.ticks(w.recovery.nanos())
+			return
+		}
+	}
+	if w.over() || canStandStill(w.checker.standings(nil), l) {
+		return
+	}
+	missing := w.recovery.missing()
+	if w.recovery.done() {
+		missing = "a client still waits for an answer"
+	}
+	w.fail(Liveness, "Recovery", fmt.Sprintf("%s within %d ticks of the heal, at %d.%03d s",
+		missing, p.ticks(bound), w.recovery.HealedAt/1e9, w.recovery.HealedAt/1e6%1e3))
+}
+
+// quiet says that no client waits and no replica owes an answer.
+func (w *world) quiet() bool {
+	for i := range w.clients {
+		if w.clients[i].state != clientIdle {
+			return false
+		}
+	}
+	for i := range w.requests.slots {
+		if w.requests.slots[i].out {
+			return false
+		}
+	}
+	return true
+}
+
+// pace is what the healed cluster can do. What is owed crosses the slowest of
+// its ways: the link, or a window of appends or a piece of a snapshot per round
+// trip.
+func (w *world) pace() *pace {
+	s := w.scenario
+	p := &pace{ElectionTicks: s.ElectionTicks, TickNanos: s.TickNanos, SlowestTickNanos: s.TickNanos}
+	owed := uint64(0)
+	for i := range w.hosts {
+		h := &w.hosts[i]
+		if h.clock.rate != 0 {
+			p.SlowestTickNanos = max(p.SlowestTickNanos, mulDiv(s.TickNanos, clockExact, h.clock.rate))
+		}
+		d := h.disk.memory.Durable()
+		bytes := d.Snapshot.Size
+		if h.replica != nil {
+			c := h.replica.Core()
+			st := c.Status()
+			for j := st.First; j <= st.Last.Index; j++ {
+				if e, ok := c.Entry(j); ok {
+					bytes += e.Bytes()
+				}
+			}
+		}
+		owed = max(owed, bytes)
+	}
+	p.OwedBytes = owed
+	// A round trip, with a sync and a task at either end.
+	trip := s.heartbeatNanos() + 4*s.TickNanos
+	l := &s.Limits
+	window := min(l.InflightBytes, uint64(l.InflightMessages)*l.MessageBytes, uint64(l.ChunkBytes), l.ApplyBytes)
+	p.BytesPerSecond = max(mulDiv(max(window, 64), 1e9, trip), 1)
+	if b := s.Links.BytesPerSecond; b != 0 {
+		p.BytesPerSecond = min(p.BytesPerSecond, b)
+	}
+	return p
+}
+
+// wholeSteps is how long the judge of small runs may search.
+const wholeSteps = 20_000_000
+
+// judge makes the checks of the end: the cluster has one state with everything
+// in it that was acknowledged, and what clients saw is linearizable.
+func (w *world) judge() {
+	reach := uint64(0)
+	for i := range w.hosts {
+		if w.hosts[i].replica != nil {
+			reach |= 1 << i
+		}
+	}
+	w.checker.atEnd(reach)
+	if w.failure != nil {
+		return
+	}
+	judge := linearizability.NewChecker(w.workload.Model())
+	r, err := judge.Points(&w.history)
+	if err == nil && r.Verdict == linearizability.Ok && w.scenario.Small {
+		r, err = judge.Whole(&w.history, wholeSteps)
+	}
+	switch {
+	case err != nil:
+		w.fail(Panic, "Model", err.Error())
+	case r.Verdict == linearizability.Illegal:
+		w.fail(Linearizability, "Linearizability", fmt.Sprintf("%v: %s", r.Violation.Kind, r.Violation.Text))
+	case r.Verdict != linearizability.Ok:
+		w.fail(Unknown, "Linearizability", fmt.Sprintf("no verdict after %d steps of the model", r.Steps))
+	}
+}
+
+// conclude sums up.
+func (w *world) conclude() *Result {
+	r := w.result
+	r.Verdict, r.Failure = w.verdict, w.failure
+	if w.failure == nil {
+		r.Verdict = Passed
+	}
+	r.Steps = w.steps
+	r.SimulatedNanos = w.now
+	r.TraceHash = digest.Finish(w.hash)
+	r.Story = w.story.lines()
+	if w.network != nil {
+		r.Network = *w.network.Counts()
+		for _, f := range packetFaultOf {
+			r.Faults[f.kind] = r.Network[f.counted]
+		}
+	}
+	if w.workload != nil {
+		r.Model = w.workload.Model()
+	}
+	if r.Failure != nil || w.options.KeepHistory {
+		r.History = &w.history
+	}
+	if w.source != nil {
+		r.Tape = w.source.Tape()
+		if d, ok := w.source.Drift(); ok {
+			r.Drift = &d
+		}
+	}
+	return r
+}
+
+// touched looks at a replica after something other than an event has moved it.
+func (w *world) touched(i int) {
+	if w.failure == nil {
+		w.checker.afterEvent(i)
+	}
+}
