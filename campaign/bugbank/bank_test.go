@@ -1,0 +1,347 @@
+package bugbank
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seaworthy-raft/seaworthy/campaign"
+)
+
+const root = "../.."
+
+func openBank(t *testing.T) *Bank {
+	t.Helper()
+	b, err := Open(root, filepath.Join(root, Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestBankHasTheCanary: these rows are what the simulator is held to. A row may
+// stand for another of its kind where both are named.
+func TestBankHasTheCanary(t *testing.T) {
+	b := openBank(t)
+	for _, names := range []string{
+		"B015", "B020", "B034", "B040", "B041", "B069", "B107", "B119", "B136 B142", "B137", "B213", "B218",
+	} {
+		has := false
+		for _, name := range strings.Fields(names) {
+			if r, err := b.Row(name); err == nil && !r.Control() {
+				has = true
+			}
+		}
+		if !has {
+			t.Errorf("the bank has no row %s", strings.ReplaceAll(names, " ", " or "))
+		}
+	}
+}
+
+// TestPatchesFit: each patch still says what it said when it was written, and
+// what it makes compiles.
+func TestPatchesFit(t *testing.T) {
+	dir := t.TempDir()
+	for _, r := range openBank(t).Rows {
+		if err := r.Compile(t.Context(), dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestBugsAreFound hunts each bug within its budget of seeds, and wants the
+// find to be repeatable.
+func TestBugsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and hunts every row of the bank")
+	}
+	for _, r := range openBank(t).Rows {
+		t.Run(r.Row, func(t *testing.T) {
+			program, err := r.Build(t.Context(), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := HuntOptions{Base: 1, Dir: t.TempDir(), Limit: 5 * time.Minute}
+			if r.Control() {
+				o.Seeds = min(r.Seeds, 50)
+			}
+			f, err := r.Hunt(t.Context(), program, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Control() {
+				if f.Found {
+					t.Errorf("is right, but seed %d says %s: %s %s", f.Seed, f.Check.Verdict, f.Check.Property, f.Detail)
+				}
+				return
+			}
+			if !f.Found {
+				t.Fatalf("not found in %d seeds", f.Seeds)
+			}
+			if !r.Expected(f.Check) {
+				t.Errorf("seed %d: seen by %s %s, expected %v: %s", f.Seed, f.Check.Verdict, f.Check.Property, r.Expect, f.Detail)
+			}
+			if err := r.Replay(t.Context(), program, f); err != nil {
+				t.Error(err)
+			}
+			repro, err := campaign.ReadRepro(f.Folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if repro.Overlay != r.Row {
+				t.Errorf("the folder says overlay %q, want %s", repro.Overlay, r.Row)
+			}
+			t.Logf("seed %d, the %d. from the base, %.1f s of CPU: %s %s", f.Seed, f.Seeds, f.CPUSeconds, f.Check.Verdict, f.Check.Property)
+		})
+	}
+}
+
+// fixture is a small module with a bank of one row.
+func fixture(t *testing.T, patch string) (root, dir string) {
+	t.Helper()
+	root = t.TempDir()
+	dir = filepath.Join(root, "testdata", "bugs")
+	files := map[string]string{
+		"go.mod":                      "module example.com/fixture\n\ngo 1.26\n",
+		"sum/sum.go":                  "package sum\n\n// Of adds.\nfunc Of(a, b int) int {\n\treturn a + b\n}\n",
+		"testdata/bugs/B001.patch":    patch,
+		"testdata/bugs/manifest.json": fixtureManifest,
+	}
+	for name, text := range files {
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root, dir
+}
+
+const fixtureManifest = `{"rows": [{
+	"row": "B001", "layer": "sums", "mutation": "When adding: correct = a + b; bug = a - b", "difficulty": "easy",
+	"needs": "X", "expect": [{"verdict": "safety", "property": "Sums"}], "seeds": 100,
+	"patch": "B001.patch", "file": "sum/sum.go"
+}]}`
+
+const fixturePatch = "--- a/sum/sum.go\n+++ b/sum/sum.go\n@@ -4,3 +4,3 @@\n func Of(a, b int) int {\n-\treturn a + b\n+\treturn a - b\n }\n"
+
+func TestRowCompiles(t *testing.T) {
+	root, dir := fixture(t, fixturePatch)
+	b, err := Open(root, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Row("B001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scratch := t.TempDir()
+	if err := r.Compile(t.Context(), scratch); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(root, "sum", "sum.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(before), "a + b") {
+		t.Error("the tree has been changed")
+	}
+	after, err := os.ReadFile(filepath.Join(scratch, "B001", "sum", "sum.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(after), "a - b") {
+		t.Errorf("the bug is not in:\n%s", after)
+	}
+}
+
+func TestRowThatDoesNotCompile(t *testing.T) {
+	root, dir := fixture(t, strings.Replace(fixturePatch, "a - b", "a - c", 1))
+	b, err := Open(root, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Rows[0].Compile(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "undefined: c") {
+		t.Errorf("error %v, want what the compiler says", err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	change := func(old, new string) string {
+		if !strings.Contains(fixtureManifest, old) {
+			panic(old)
+		}
+		return strings.Replace(fixtureManifest, old, new, 1)
+	}
+	for name, manifest := range map[string]string{
+		"unknown field":      change(`"needs"`, `"wants"`),
+		"no budget":          change(`100`, `0`),
+		"no check":           change(`[{"verdict": "safety", "property": "Sums"}]`, `[]`),
+		"control with check": change(`easy`, `control`),
+		"other file":         change(`sum/sum.go`, `sum/other.go`),
+		"other patch":        change(`B001.patch`, `B002.patch`),
+		"no mutation":        change(`When adding: correct = a + b; bug = a - b`, ``),
+		"odd name":           change(`"B001"`, `"../B001"`),
+		"twice":              change(`{"rows": [{`, `{"rows": [`+strings.TrimSuffix(strings.TrimPrefix(fixtureManifest, `{"rows": [`), `]}`)+`,{`),
+		"no row":             `{"rows": []}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, dir := fixture(t, fixturePatch)
+			if err := os.WriteFile(filepath.Join(dir, manifestName), []byte(manifest), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(root, dir); err == nil {
+				t.Errorf("taken: %s", manifest)
+			}
+		})
+	}
+}
+
+// TestMain lets the test program stand in for a simrun: SIMRUN says what it
+// prints, SIMRUN_EXIT with which code it ends.
+func TestMain(m *testing.M) {
+	if text, ok := os.LookupEnv("SIMRUN"); ok {
+		if os.Args[1] == "replay" {
+			text = os.Getenv("SIMRUN_REPLAY")
+		}
+		fmt.Println(strings.ReplaceAll(text, "@", strings.Join(os.Args[1:], " ")))
+		if text == "forever" {
+			time.Sleep(time.Hour)
+		}
+		code := 0
+		fmt.Sscan(os.Getenv("SIMRUN_EXIT"), &code)
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+const (
+	lineSeed1   = `{"type":"run","seed":1,"verdict":"passed","trace_hash":"aa","exit_code":0}` + "\n"
+	lineSeed2   = `{"type":"run","seed":2,"verdict":"liveness","property":"Leader","trace_hash":"bb","exit_code":3,"folder":"out/seed-2"}` + "\n"
+	lineSummary = `{"type":"summary","seeds":2,"failures":1,"cpu_seconds":1.5,"deliveries":7,"exit_code":3}`
+)
+
+func TestHunt(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Row{Row: "B001", Seeds: 100, Needs: "X"}
+	hunt := func(out, code string) (*Find, error) {
+		t.Setenv("SIMRUN", out)
+		t.Setenv("SIMRUN_EXIT", code)
+		return r.Hunt(t.Context(), self, HuntOptions{Base: 1, Dir: "out", Limit: time.Minute})
+	}
+	f, err := hunt(lineSeed1+lineSeed2+lineSummary, "3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Find{
+		Row: "B001", Base: 1, Found: true, Seeds: 2, Seed: 2, Check: Check{"liveness", "Leader"},
+		TraceHash: "bb", ExitCode: 3, Folder: "out/seed-2", CPUSeconds: 1.5, Deliveries: 7,
+	}
+	if *f != want {
+		t.Errorf("found %+v, want %+v", *f, want)
+	}
+
+	t.Setenv("SIMRUN_REPLAY", lineSeed2)
+	if err := r.Replay(t.Context(), self, f); err != nil {
+		t.Error(err)
+	}
+	for name, line := range map[string]string{
+		"another run":     strings.Replace(lineSeed2, "bb", "cc", 1),
+		"another verdict": strings.Replace(lineSeed2, "liveness", "safety", 1),
+		"another check":   strings.Replace(lineSeed2, "Leader", "Progress", 1),
+		"nothing":         "",
+	} {
+		t.Setenv("SIMRUN_REPLAY", line)
+		if err := r.Replay(t.Context(), self, f); err == nil {
+			t.Errorf("replay with %s is taken", name)
+		}
+	}
+	t.Setenv("SIMRUN_EXIT", "1")
+	t.Setenv("SIMRUN_REPLAY", lineSeed2)
+	if err := r.Replay(t.Context(), self, f); err == nil {
+		t.Error("replay with another exit code is taken")
+	}
+
+	if f, err := hunt(lineSeed1+`{"type":"summary","seeds":1,"exit_code":0}`, "0"); err != nil || f.Found || f.Seeds != 1 {
+		t.Errorf("found %+v, error %v; want nothing", f, err)
+	}
+	for name, tt := range map[string][2]string{
+		"no summary":          {lineSeed1, "0"},
+		"a crash":             {"fatal error: all goroutines are asleep", "2"},
+		"another exit code":   {lineSeed1 + lineSeed2 + lineSummary, "1"},
+		"a failure of no row": {lineSeed1, "1"},
+	} {
+		if f, err := hunt(tt[0], tt[1]); err == nil {
+			t.Errorf("hunt that ends with %s is taken: %+v", name, f)
+		}
+	}
+}
+
+// TestHuntArguments: the hunt asks for what it was told to.
+func TestHuntArguments(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SIMRUN", `{"type":"run","exit_code":1,"detail":"@"}`+"\n"+`{"type":"summary"}`)
+	t.Setenv("SIMRUN_EXIT", "1")
+	r := &Row{Row: "B001", Seeds: 100, Needs: "S X"}
+	f, err := r.Hunt(t.Context(), self, HuntOptions{Base: 7, Jobs: 2, Focus: true, Dir: "out"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "hunt --json --failures 1 --out out --base 7 --seeds 100 --jobs 2 --focus SX"
+	if f.Detail != want {
+		t.Errorf("ran %q, want %q", f.Detail, want)
+	}
+}
+
+func TestHuntWithoutEnd(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SIMRUN", "forever")
+	r := &Row{Row: "B001", Seeds: 100}
+	if _, err := r.Hunt(t.Context(), self, HuntOptions{Limit: 50 * time.Millisecond}); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestTable(t *testing.T) {
+	row := func(name, difficulty string) *Row {
+		return &Row{Row: name, Layer: "election", Difficulty: difficulty, Expect: []Check{{Verdict: "safety"}}}
+	}
+	safety, liveness := Check{"safety", "Election Safety"}, Check{"liveness", "Leader"}
+	var table Table
+	table.Add(row("B001", "easy"), []*Find{
+		{Found: true, Seeds: 30, CPUSeconds: 3, Check: safety},
+		{Found: true, Seeds: 10, CPUSeconds: 1, Check: safety},
+		{Found: true, Seeds: 20, CPUSeconds: 2, Check: liveness},
+	})
+	table.Add(row("B002", "hard"), []*Find{
+		{Found: false, Seeds: 2000},
+		{Found: true, Seeds: 1999, Check: safety},
+		{Found: false, Seeds: 2000},
+	})
+	var b strings.Builder
+	if err := table.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+row   layer     difficulty  found  seeds (median)  CPU s (median)  deliveries (median)  check
+B001  election  easy        3/3    20              2.0             0                    Election Safety x2, Leader (not expected)
+B002  election  hard        1/3    >2000           >0.0            >0                   Election Safety
+`
+	if got := "\n" + b.String(); got != want {
+		t.Errorf("got%swant%s", got, want)
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seaworthy-raft/seaworthy/campaign"
+)
+
+func (p *program) hunt() *cobra.Command {
+	var o campaign.Options
+	cmd := &cobra.Command{
+		Use:   "hunt",
+		Short: "Run many seeds on many cores",
+		Long: `hunt runs seeds one after another from --base on, on all cores, until it has run
+--seeds of them, or for the time of --for, or until ten have failed; with
+neither, until it is interrupted. What it prints does not depend on the number
+of workers. Each failing seed leaves a folder in --out.
+
+--focus names features that every scenario must have: D duplication,
+R reordering, L loss, P partitions, A one-way partitions, C crashes, U power
+loss, K clocks, Z pauses, Y asynchronous disk and applier, S small snapshots,
+V big values, X retries and failover, Q an even number of replicas.`,
+		Example: `  simrun hunt --seeds 20000
+  simrun hunt --base 1000000 --for 10m --jobs 1
+  simrun hunt --seeds 500 --focus SPX --json | tail -n 1 | jq .marks`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := o.Check(); err != nil {
+				return err
+			}
+			return p.campaign(o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.Uint64Var(&o.Seeds, "seeds", 0, "`number` of seeds to run")
+	f.Uint64Var(&o.Base, "base", 1, "the first `seed`")
+	f.DurationVar(&o.For, "for", 0, "start seeds for this `time`, like 90s or 10m")
+	f.IntVar(&o.Jobs, "jobs", 0, "`number` of workers (default one per core)")
+	f.StringVar(&o.Focus, "focus", "", "feature `letters` that every scenario must have")
+	f.StringVar(&o.Dir, "out", outDir, "`folder` for what failing seeds leave")
+	f.IntVar(&o.FailuresMax, "failures", campaign.FailuresMax, "stop after this `number` of failing seeds")
+	return cmd
+}
+
+// campaign runs a campaign and prints what comes of it.
+func (p *program) campaign(o campaign.Options) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal ends the campaign with a summary, the second one at once.
+	context.AfterFunc(ctx, stop)
+
+	line := newStatusLine(p.stderr, p.json)
+	style := styleFor(p.stdout)
+	var broken error // the first error of writing to stdout
+	o.Each = func(out *campaign.Outcome) {
+		if broken != nil {
+			return
+		}
+		line.clear()
+		if p.json {
+			broken = campaign.WriteLine(p.stdout, out.Line())
+		} else if out.Failed() {
+			broken = out.WriteText(p.stdout, style)
+		}
+	}
+	if line.on {
+		o.Progress = func(s *campaign.Summary) { line.show(s.ProgressText(styleFor(p.stderr))) }
+	} else if !p.json {
+		fmt.Fprintf(p.stderr, "simrun: %s\n", o.String())
+	}
+	s, err := campaign.Run(ctx, o)
+	line.clear()
+	if broken == nil {
+		if p.json {
+			broken = campaign.WriteLine(p.stdout, s.Line())
+		} else {
+			broken = s.WriteText(p.stdout, style)
+		}
+	}
+	p.code = s.ExitCode()
+	if err == nil {
+		err = broken
+	}
+	return internal(err)
+}
