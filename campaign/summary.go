@@ -100,7 +100,7 @@ func (s *Summary) add(o *Outcome) {
 			s.FaultSeeds[i]++
 		}
 	}
-	if o.LeaderChanges >= 2 {
+	if o.LeaderChanges > 2 { // beside the first election, two or more
 		s.LeaderChangedAgain++
 	}
 	if o.SnapshotsInstalled > 0 {

@@ -276,7 +276,7 @@ func (s *Summary) WriteText(w io.Writer, st Style) error {
 	row("operations", "%s; %s acknowledged, %s of unknown outcome", grouped(s.Operations), share(s.Acknowledged, s.Operations), share(s.UnknownOps, s.Operations))
 	row("recovery", "median %d, 99%% within %d, longest %d ticks; nearest to its bound %d of %d",
 		s.recovery.percentile(50), s.recovery.percentile(99), s.recovery.max, s.RecoveryNearest, s.RecoveryNearestBound)
-	row("seeds with", "leader changed again %s, snapshot installed %s, unsynced writes lost %s",
+	row("seeds with", "leader changed twice or more %s, snapshot installed %s, unsynced writes lost %s",
 		share(s.LeaderChangedAgain, s.Seeds), share(s.SnapshotInstalled, s.Seeds), share(s.UnsyncedLost, s.Seeds))
 	alike := ", the same run each time"
 	if s.Twice == 0 || s.Verdicts[nondeterminism] > 0 {

@@ -21,7 +21,7 @@
 // # Map of the files
 //
 //	types.go message.go input.go ready.go   what goes in and out
-//	raft.go                                 Raft, New, Step: dispatch only
+//	raft.go                                 Raft, Config, New, Step; what is durable, and what ends a step
 //	gate.go                                 what no honest peer could send is refused, before anything changes
 //	follower.go candidate.go leader.go      one role each: enter, tick, handlers
 //	election.go                             where a vote is granted
@@ -32,7 +32,7 @@
 //	log.go                                  entries and positions, persisted or not yet
 //	invariants.go                           what must hold now
 //	inspect.go                              Status, Clone, Hash
-//	ids quorum progress digest              pure arithmetic, each with its own tests
+//	ids quorum progress digest              small packages of arithmetic below this one
 //
 // # Safety beyond the paper
 //

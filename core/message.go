@@ -12,8 +12,9 @@ type MessageKind uint8
 //	InstallSnapshot  leader                peer       InstallSnapshotResponse
 //	ReadIndex        follower              leader     ReadIndexResponse
 //
-// Every answer carries the sender's term. A message of a lower term is
-// answered too, so that its sender learns the newer one.
+// Every answer carries the sender's term. A request of a lower term is answered
+// with the term alone, so that its sender learns the newer one; an answer of a
+// lower term is not answered.
 const (
 	KindRequestVote MessageKind = iota + 1
 	KindRequestVoteResponse

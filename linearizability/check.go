@@ -279,7 +279,7 @@ func (c *Checker) describe(h *History, id OpID) string {
 }
 
 // WholeStepsMax is a budget for Whole that small histories (4 clients, 300
-// operations, one in five of them of unknown outcome) stay far below, and that
+// operations, one in five of them of unknown outcome) stay below, and that
 // takes a second or two and 200 MB to use up.
 const WholeStepsMax = 1 << 21
 

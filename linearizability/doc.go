@@ -5,6 +5,7 @@
 //	history.go   History: who called what, when, and what came back
 //	model.go     Model: the state machine, written a second time and naively
 //	kv.go        KV: the model of package kv
+//	foresight.go what replies of KV tell before any search
 //	check.go     Checker: Points judges by log index, Whole without it
 //	picture.go   Picture: a failed history as a page to look at
 //

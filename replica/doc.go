@@ -13,8 +13,8 @@
 //	Applied     a task has run on the state machine
 //
 // and from inside those calls the replica tells its Host what to do: Send,
-// Submit, Apply, Answer. The simulator and the server are two hosts; nothing
-// in here knows which one it has.
+// Submit, Apply, Answer. The simulator is one host, and a server will be another;
+// nothing in here knows which one it has.
 //
 // Where to look:
 //

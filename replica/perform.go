@@ -7,7 +7,8 @@ import (
 )
 
 // This file is the only place that does what a core.Ready asks for. The order
-// is that of its fields, and three rules of it are what everything else
+// is that of its fields, but that who waits for an entry is noted before the
+// entry is handed over, and three rules of it are what everything else
 // stands on:
 //
 //   - A message that promises something leaves when what it promises is

@@ -11,9 +11,9 @@
 //   - Each place that decides has its own stream, named by what it decides and
 //     for whom ("net/fate", from, to). A value is a function of seed, stream
 //     and occurrence and of nothing else: not of the order in which streams
-//     were made, nor of what other streams were asked. Adding a decision
-//     moves no other.
-//   - A rare event is a Chance, taken on its own stream and stored as 0 or 1.
+//     were made, nor of what other streams were asked. A new stream moves no
+//     other; a decision put into an existing one moves what follows in it.
+//   - A rare event is a Chance, stored as 0 or 1.
 //     What follows from it (how long, how many) is drawn only when it came
 //     true, so that a quiet run has a short tape.
 //   - A decision has at most 256 alternatives. A wide range is two decisions,
