@@ -33,7 +33,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	var internal internalError
 	switch {
 	case err == nil:
@@ -42,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "simrun: %v\n", err)
 		return campaign.ExitInternal
 	}
-	fmt.Fprintf(stderr, "simrun: %v\nsimrun --help shows what there is\n", err)
+	fmt.Fprintf(stderr, "simrun: %v\n%s --help shows what there is\n", err, cmd.CommandPath())
 	return campaign.ExitUsage
 }
 
@@ -51,6 +51,17 @@ type program struct {
 	stdout, stderr io.Writer
 	json           bool
 	code           int // of a command that did what it was asked to do
+}
+
+// noArguments refuses what stands behind a command, and says what was perhaps
+// meant.
+func noArguments(meant string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return fmt.Errorf("%s takes no arguments; did you mean %s %s?", cmd.CommandPath(), meant, args[0])
+	}
 }
 
 // internalError is an error that is not the user's: all others are about usage.

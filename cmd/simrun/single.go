@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/seaworthy-raft/seaworthy/campaign"
@@ -32,13 +34,15 @@ func (p *program) one() *cobra.Command {
 folder in --out.`,
 		Example: `  simrun run --seed 42
   simrun run --seed 42 --trace --until 2000 | less -S`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		Args: noArguments("--seed"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("seed") {
+				return errors.New("simrun run needs --seed")
+			}
 			return p.single(w, &campaign.Single{Seed: seed, Dir: dir})
 		},
 	}
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "the `seed`")
-	cobra.CheckErr(cmd.MarkFlagRequired("seed"))
 	w.flags(cmd)
 	cmd.Flags().StringVar(&dir, "out", outDir, "`folder` for what a failing seed leaves")
 	return cmd
@@ -54,7 +58,12 @@ repro.json in it; SEED is a number.`,
 		Example: `  simrun replay ` + outDir + `/seed-42
   simrun replay ` + outDir + `/seed-42 --trace --until 18231 | tail -n 50
   simrun replay 42 --json`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("simrun replay needs one folder, repro.json or seed")
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := campaign.Find(args[0])
 			if err != nil {
