@@ -519,7 +519,7 @@ func (h *host) Apply(t *replica.Task) {
 	h.w.checker.onTask(h.index, t)
 	if t.Kind == replica.TaskSave {
 		h.applier.saves.push(t)
-		h.w.queue.push(h.w.now+h.w.scenario.SaveNanos, eventSave, uint8(h.index), h.incarnation)
+		h.w.queue.push(h.w.now+h.w.saveNanos, eventSave, uint8(h.index), h.incarnation)
 		return
 	}
 	h.applier.tasks.push(t)

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
@@ -20,6 +21,9 @@ func TestSameSeedSameRunAndSoDoesItsTape(t *testing.T) {
 		recorded := sim.Run(&sim.Options{Seed: seed, Source: choice.NewRecording(seed)})
 		if recorded.TraceHash != first.TraceHash || recorded.Steps != first.Steps {
 			t.Errorf("seed %d: recording changed the run: hash %x and %x", seed, first.TraceHash, recorded.TraceHash)
+		}
+		if drawn := sim.Draw(choice.New(seed), 0); !reflect.DeepEqual(drawn, recorded.Scenario) {
+			t.Errorf("seed %d: the run changed its scenario, so that a replay would begin with another one:\n%v\n%v", seed, &drawn, &recorded.Scenario)
 		}
 		replayed := sim.Run(&sim.Options{Seed: seed, Source: choice.Replay(recorded.Tape)})
 		if replayed.TraceHash != first.TraceHash || replayed.Drift != nil {

@@ -160,6 +160,7 @@ func (w *world) build() {
 	w.scenario = s
 	w.sink = o.Trace
 	w.timeoutNanos = s.Traffic.TimeoutNanos
+	w.saveNanos = s.SaveNanos
 	if o.Workload != nil {
 		w.workload = o.Workload()
 	} else {
@@ -234,7 +235,7 @@ func (w *world) heal() {
 	for i := range w.hosts {
 		w.hosts[i].heal()
 	}
-	s.SaveNanos = min(s.SaveNanos, s.TickNanos)
+	w.saveNanos = min(w.saveNanos, s.TickNanos)
 	w.startAll()
 	w.timeoutNanos = min(w.timeoutNanos, 2*s.electionNanos())
 	for i := range w.clients {

@@ -37,6 +37,7 @@ type world struct {
 
 	phase        phase
 	timeoutNanos uint64 // of clients, in this phase
+	saveNanos    uint64 // of saving a snapshot, in this phase
 	answered     bool   // a probe was
 	recovery     recovery
 	livelock     livelock
