@@ -8,7 +8,7 @@ SEEDS    ?= 20000
 BASE     ?= 1
 FUZZTIME ?= 30s
 
-.PHONY: all check fix test race fuzz hunt bench bugs
+.PHONY: all check fix test race fuzz hunt bench bugs arch
 
 all: check test
 
@@ -46,6 +46,21 @@ fuzz:
 # make hunt SEEDS=2000 BASE=1000000
 hunt:
 	$(GO) run ./cmd/simrun hunt --seeds $(SEEDS) --base $(BASE)
+
+# The same seeds make the same runs with one worker, as a 32-bit program, and on
+# another kind of processor where an emulator for it is installed.
+arch:
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	hash() { "$$@" hunt --seeds 20 --out "$$dir" --json | tail -n 1 | grep -o '"trace_hash":"[0-9a-f]*"'; }; \
+	$(GO) build -o $$dir/native ./cmd/simrun; \
+	GOARCH=386 $(GO) build -o $$dir/386 ./cmd/simrun; \
+	GOARCH=arm64 $(GO) build -o $$dir/arm64 ./cmd/simrun; \
+	want=$$(hash $$dir/native); echo "native      $$want"; \
+	same() { name=$$1; shift; got=$$(hash "$$@"); echo "$$name $$got"; [ "$$got" = "$$want" ]; }; \
+	same "one worker " env GOMAXPROCS=1 $$dir/native; \
+	if [ "$$($(GO) env GOHOSTARCH)" = amd64 ]; then same "386        " $$dir/386; fi; \
+	if command -v qemu-aarch64-static > /dev/null; then same "arm64      " qemu-aarch64-static $$dir/arm64; \
+	else echo "arm64       skipped: no qemu-aarch64-static (package qemu-user-static)"; fi
 
 # Each bug of the bank from five bases, with a table.
 bugs:

@@ -58,6 +58,11 @@ func (r *Raft) requestVotes(out *Ready) {
 // requests meanwhile, as messages get lost.
 func (r *Raft) tickCandidate(n uint32, out *Ready) {
 	r.tickElection(n)
+	if r.durableTerm < r.term {
+		// Its requests have not left yet: the round begins when the disk is done.
+		r.electionElapsed, r.candidate.elapsedTicks = 0, 0
+		return
+	}
 	if r.electionDue() {
 		r.becomePreCandidate(out)
 		return

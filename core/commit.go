@@ -10,7 +10,6 @@ func (r *Raft) leaderCommit(out *Ready) {
 	if i <= r.log.commitIndex || !ok || term != r.term {
 		return
 	}
-	r.lead.uncommittedBytes -= min(r.lead.uncommittedBytes, r.log.bytesBetween(r.log.commitIndex+1, i))
 	r.commitTo(i)
 	r.startRound(out)
 }

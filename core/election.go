@@ -25,7 +25,7 @@ func (r *Raft) handleRequestVote(m *Message, out *Ready) {
 	v := &m.RequestVote
 	grant := !r.hearsLeader() && v.Last.UpToDate(r.log.last())
 	if v.Pre {
-		grant = grant && (v.For > r.term || v.For == r.term && r.mayVoteFor(m.From))
+		grant = grant && v.For > r.term
 	} else {
 		grant = grant && v.For == r.term && r.mayVoteFor(m.From)
 		// The same vote again, for a candidate that missed the answer.
@@ -45,7 +45,10 @@ func (r *Raft) mayVoteFor(id ReplicaID) bool { return r.vote == 0 || r.vote == i
 // handleRequestVoteResponse counts an answer to the round under way.
 func (r *Raft) handleRequestVoteResponse(m *Message, out *Ready) {
 	v := &m.RequestVoteResponse
+	voters := r.voters()
 	switch {
+	case !voters.Has(m.From):
+		return
 	case r.role == RolePreCandidate && v.Pre && v.For == r.term+1:
 	case r.role == RoleCandidate && !v.Pre && v.For == r.term && m.Term == r.term:
 	default:

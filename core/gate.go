@@ -2,6 +2,10 @@ package core
 
 import "fmt"
 
+// termMax is a term that no cluster lives to see, so that there is always one
+// after it.
+const termMax = 1 << 62
+
 // checkMessage is the gate: whatever a message holds is checked here, once,
 // before anything changes. It refuses what no replica that follows the
 // protocol could have sent; what is merely late, repeated or from a stranger
@@ -12,6 +16,8 @@ func (r *Raft) checkMessage(m *Message) error {
 		return fmt.Errorf("%w: kind %d", ErrBadMessage, m.Kind)
 	case m.Cluster != r.cfg.Cluster:
 		return fmt.Errorf("%w: of cluster %d", ErrBadMessage, m.Cluster)
+	case m.Term > termMax:
+		return fmt.Errorf("%w: in term %d", ErrBadMessage, m.Term)
 	case m.To != r.cfg.ID || m.From == r.cfg.ID || m.From == 0:
 		return fmt.Errorf("%w: from %d to %d", ErrBadMessage, m.From, m.To)
 	}

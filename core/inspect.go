@@ -71,7 +71,7 @@ func (r *Raft) PositionTime(i Index) uint64 {
 func (r *Raft) Configuration() Configuration { return r.configuration }
 
 // ConfigurationAt is the configuration that was in force at i, for a snapshot
-// there.
+// there. As long as members do not change there is only one.
 func (r *Raft) ConfigurationAt(i Index) Configuration { return r.configuration }
 
 // Snapshot is the latest durable one.
@@ -285,6 +285,7 @@ func (h *hasher) leaderPart(l *leading) {
 		h.word(p.Stream.Offset)
 		h.free(p.Stream.Sum)
 		h.free(uint64(p.Stream.AgeTicks))
+		h.flag(p.Stream.Repeated)
 	})
 	h.word(uint64(l.termStart))
 	h.word(l.uncommittedBytes)

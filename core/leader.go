@@ -11,7 +11,9 @@ type leading struct {
 	peers []progress.Progress
 	// termStart is the index of the no-op that opened the term. Until it is
 	// committed, the leader does not know what is (dissertation §6.4).
-	termStart        Index
+	termStart Index
+	// uncommittedBytes are those of the entries not committed, or committed and
+	// not applied here yet: all that may pile up.
 	uncommittedBytes uint64
 	heartbeatElapsed uint32
 	reads            confirmedReads
@@ -31,7 +33,7 @@ func (r *Raft) becomeLeader(out *Ready) {
 			r.addPeer(id)
 		}
 	}
-	if first := r.log.commitIndex + 1; first <= r.log.lastIndex() {
+	if first := max(r.log.appliedIndex, r.log.base.Index) + 1; first <= r.log.lastIndex() {
 		r.lead.uncommittedBytes = r.log.bytesBetween(first, r.log.lastIndex())
 	}
 	r.leaderAppend(EntryNoop, nil)

@@ -121,7 +121,9 @@ func (l *raftLog) truncate(from Index) {
 	if from <= l.commitIndex {
 		panic(fmt.Sprintf("core: truncation from %d with commit at %d", from, l.commitIndex))
 	}
-	l.entries = l.entries[:from-l.base.Index-1]
+	n := from - l.base.Index - 1
+	clear(l.entries[n:]) // and let go of their data
+	l.entries = l.entries[:n]
 	l.persistedIndex = min(l.persistedIndex, from-1)
 }
 

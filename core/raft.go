@@ -29,7 +29,7 @@ type Limits struct {
 	MessageBytes     uint64 // entries of one AppendEntries; one entry always fits
 	InflightMessages uint32 // AppendEntries on their way to one peer, messages
 	InflightBytes    uint64 // the same in bytes
-	UncommittedBytes uint64 // a leader's entries that are not committed; one always fits
+	UncommittedBytes uint64 // a leader's entries that are not committed and applied; one always fits
 	ApplyBytes       uint64 // one page of committed entries; one entry always fits
 	TrailingBytes    uint64 // log kept behind a snapshot for slow followers
 	ChunkBytes       uint32 // one InstallSnapshot's data
@@ -318,6 +318,9 @@ func (r *Raft) handleApplied(i Index) {
 	if i > r.log.handedIndex {
 		r.halt(HaltApplied)
 		return
+	}
+	if first := max(r.log.appliedIndex, r.log.base.Index) + 1; r.role == RoleLeader && first <= i {
+		r.lead.uncommittedBytes -= min(r.lead.uncommittedBytes, r.log.bytesBetween(first, i))
 	}
 	r.log.appliedIndex = max(r.log.appliedIndex, i)
 }

@@ -107,7 +107,8 @@ const (
 	RefusedLeadershipLost
 	// RefusedTooLarge: one proposal exceeds Limits.EntryBytes.
 	RefusedTooLarge
-	// RefusedUncommittedFull: Limits.UncommittedBytes are already waiting.
+	// RefusedUncommittedFull: Limits.UncommittedBytes already wait to be
+	// committed and applied.
 	RefusedUncommittedFull
 	// RefusedReadsFull: Limits.Reads are already waiting.
 	RefusedReadsFull

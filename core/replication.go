@@ -27,7 +27,9 @@ func (r *Raft) sendEntries(p *progress.Progress, out *Ready) {
 			return
 		}
 		if p.Next <= r.log.base.Index {
-			r.startStream(p, out)
+			if !r.quiet(p) {
+				r.startStream(p, out)
+			}
 			return
 		}
 		bytesMax := r.cfg.Limits.MessageBytes
@@ -64,8 +66,9 @@ func (r *Raft) sendHeartbeats(out *Ready) {
 		p := &r.lead.peers[i]
 		switch {
 		case p.ID == r.cfg.ID:
-		case p.State == progress.Snapshot:
-			// Nothing is known to match but the beginning.
+		case p.State == progress.Snapshot, p.Next <= r.log.base.Index && r.quiet(p):
+			// Nothing is known to match but the beginning. Who is silent gets no
+			// bytes of a snapshot before it has answered this.
 			a := &r.message(out, KindAppendEntries, p.ID, false).AppendEntries
 			a.Round = r.lead.reads.round
 		case p.Next <= r.log.base.Index:
@@ -78,6 +81,9 @@ func (r *Raft) sendHeartbeats(out *Ready) {
 		}
 	}
 }
+
+// quiet says whether p was not heard for so long that it may be gone.
+func (r *Raft) quiet(p *progress.Progress) bool { return p.QuietTicks >= r.cfg.ElectionTicks }
 
 // handleAppendEntriesResponse learns how far a follower's log matches.
 func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
@@ -110,10 +116,8 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 	if news {
 		r.leaderCommit(out)
 	}
-	if r.role == RoleLeader {
-		r.releaseSending(out)
-		r.sendEntries(p, out)
-	}
+	r.releaseSending(out)
+	r.sendEntries(p, out)
 }
 
 // nextAfter is where to probe a follower whose log may match up to hint: past

@@ -104,7 +104,7 @@ func (r *Raft) startStream(p *progress.Progress, out *Ready) {
 // sendChunk sends the chunk at the stream's offset; past the last byte it is
 // empty and only asks how the follower does.
 func (r *Raft) sendChunk(p *progress.Progress, out *Ready) {
-	p.Stream.AgeTicks = 0
+	p.Stream.AgeTicks, p.Stream.Repeated = 0, false
 	c := &r.message(out, KindInstallSnapshot, p.ID, false).InstallSnapshot
 	c.Snapshot = r.snapshot
 	if p.Stream.ID != r.snapshot.EntryID {
@@ -119,6 +119,7 @@ func (r *Raft) sendChunk(p *progress.Progress, out *Ready) {
 func (r *Raft) repeatChunk(p *progress.Progress, out *Ready) {
 	if p.Stream.AgeTicks >= r.chunkTicks() {
 		r.sendChunk(p, out)
+		p.Stream.Repeated = true
 	}
 }
 
@@ -147,7 +148,7 @@ func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
 		r.releaseSending(out)
 	case a.Snapshot != p.Stream.ID || a.Sum != p.Stream.Sum:
 		r.repeatChunk(p, out)
-	case a.Received > p.Stream.Offset, a.Received < p.Stream.Offset && (a.Received == 0 || p.Stream.AgeTicks >= r.chunkTicks()):
+	case a.Received > p.Stream.Offset, a.Received < p.Stream.Offset && (a.Received == 0 || p.Stream.Repeated):
 		// Further, or back: the follower lost what it held, and perhaps a late
 		// first chunk has begun the stream again since. An answer that is
 		// merely late must not lead back, so it has to be overdue.
@@ -207,7 +208,7 @@ func (r *Raft) supersedes(in *incomingSnapshot, m *Message) bool {
 }
 
 func (r *Raft) answerInstall(to ReplicaID, s *Snapshot, received uint64, match Index, round uint64, out *Ready) {
-	a := &r.message(out, KindInstallSnapshotResponse, to, match > 0).InstallSnapshotResponse
+	a := &r.message(out, KindInstallSnapshotResponse, to, match > 0 || received > 0).InstallSnapshotResponse
 	a.Snapshot, a.Sum = s.EntryID, s.Sum
 	a.Received, a.Match, a.Round = received, match, round
 }

@@ -71,6 +71,12 @@ func (r *Replica) perform(rd *core.Ready) {
 
 	// 8. A random number, with the next tick.
 	r.wantJitter = r.wantJitter || rd.WantJitter
+
+	// Only now: who was accepted, confirmed or refused in this step has to be
+	// known to whoever makes an end.
+	if r.unreadable != nil {
+		r.halt(HaltRead, r.unreadable)
+	}
 }
 
 func (r *Replica) performRefusals(rd *core.Ready) {
@@ -267,28 +273,33 @@ func (r *Replica) send(m *core.Message) {
 			err = ErrCorrupt
 		}
 		if err != nil {
-			r.halt(HaltRead, fmt.Errorf("snapshot %v at %d: %w", s.Snapshot.EntryID, s.Offset, err))
+			r.unreadable = fmt.Errorf("snapshot %v at %d: %w", s.Snapshot.EntryID, s.Offset, err)
 			return
 		}
 	}
 	r.host.Send(m)
 }
 
+// heldMax bounds the messages that wait for the disk. Their number is not
+// bounded by the leader's window: heartbeats and rounds go on while a disk
+// stands still, and each is answered.
+const heldMax = 1024
+
 // heldMessage is a message that waits for the writes up to seq.
 type heldMessage struct {
 	seq     uint64
 	message core.Message
-	entries []core.Entry // memory of message.AppendEntries.Entries
 }
 
 // hold keeps a message until everything submitted so far is durable. It is
-// copied, because the Ready it came in is reused.
+// copied, because the Ready it came in is reused; what is held has no entries
+// in it, since only a leader sends those, and its term is durable.
 func (r *Replica) hold(m *core.Message) {
+	if r.held.len() == heldMax {
+		return // lost, as on any network
+	}
 	h := r.held.push()
-	h.seq = r.submitted
-	h.message = *m
-	h.entries = append(h.entries[:0], m.AppendEntries.Entries...)
-	h.message.AppendEntries.Entries = h.entries
+	h.seq, h.message = r.submitted, *m
 }
 
 func (r *Replica) takeWrite() *Write {

@@ -18,6 +18,7 @@ type reads struct {
 	free      []uint32
 	confirmed []uint32 // in the order in which they were confirmed
 	bytes     uint64   // of the queries
+	ticks     uint64   // that have passed
 }
 
 type readState uint8
@@ -33,6 +34,7 @@ type read struct {
 	tag   uint64
 	query []byte
 	index core.Index
+	since uint64 // ticks, when it was confirmed
 }
 
 // len is how many reads wait.
@@ -61,7 +63,7 @@ func (rs *reads) confirm(coreTag uint64, index core.Index) {
 	if r.state != readWaiting {
 		panic("replica: a read was confirmed that does not wait")
 	}
-	r.state, r.index = readConfirmed, index
+	r.state, r.index, r.since = readConfirmed, index, rs.ticks
 	rs.confirmed = append(rs.confirmed, s)
 }
 
@@ -109,4 +111,18 @@ func (rs *reads) takeRipe(index core.Index, to []waiter) []waiter {
 	}
 	rs.confirmed = rest
 	return to
+}
+
+// overdue removes a read that was confirmed ticksMax ticks ago and still can
+// not be answered, and returns the client's tag.
+func (rs *reads) overdue(ticksMax uint64) (tag uint64, ok bool) {
+	if len(rs.confirmed) == 0 {
+		return 0, false
+	}
+	s := rs.confirmed[0]
+	if rs.ticks-rs.slots[s].since < ticksMax {
+		return 0, false
+	}
+	rs.confirmed = rs.confirmed[:copy(rs.confirmed, rs.confirmed[1:])]
+	return rs.release(s), true
 }

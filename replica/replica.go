@@ -22,6 +22,8 @@ type Replica struct {
 	host    Host
 	options Options
 	limits  core.Limits
+	// electionTicks is the least election timeout.
+	electionTicks uint32
 
 	// One step of the core.
 	in  core.Input
@@ -61,6 +63,8 @@ type Replica struct {
 
 	answer Answer
 	halted *HaltError
+	// unreadable: a message of this step could not be completed from the disk.
+	unreadable error
 }
 
 // New opens the storage and starts the replica on what it finds. cfg.Boot is
@@ -83,6 +87,7 @@ func New(cfg core.Config, options Options, storage Storage, host Host) (*Replica
 		host:           host,
 		options:        options,
 		limits:         cfg.Limits,
+		electionTicks:  cfg.ElectionTicks,
 		hardState:      opened.State.HardState,
 		handed:         opened.State.Snapshot.Index,
 		dropped:        opened.Dropped,
@@ -103,6 +108,21 @@ func (r *Replica) Tick(n, jitter uint32, hasJitter bool) {
 		r.wantJitter = false
 	}
 	_ = r.step()
+	r.refuseOverdue(n)
+}
+
+// refuseOverdue answers the reads that were confirmed an upper election timeout
+// ago and wait for entries that do not come: this replica may be cut off, and
+// another may know better.
+func (r *Replica) refuseOverdue(n uint32) {
+	r.reads.ticks += uint64(n)
+	for {
+		tag, ok := r.reads.overdue(2 * uint64(r.electionTicks))
+		if !ok {
+			return
+		}
+		r.refuse(tag, true, core.RefusedTimeout, r.leader)
+	}
 }
 
 // WantJitter asks for a random number with the next tick.

@@ -67,6 +67,8 @@ type Stream struct {
 	// AgeTicks have passed since the last chunk was sent without a word about
 	// it.
 	AgeTicks uint32
+	// Repeated: the chunk at Offset was overdue and has been sent again.
+	Repeated bool
 }
 
 // BecomeProbe forgets what is on its way and starts again behind Match, or at
