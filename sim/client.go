@@ -203,6 +203,9 @@ func (w *world) sweep() {
 		}
 	}
 	w.queue.push(w.now+w.sweepNanos(), eventSweep, 0, 0)
+	if most := w.options.MaxDecisions; most != 0 && w.phase == phaseFaults && w.source.Decisions() >= most {
+		w.enough = true
+	}
 }
 
 // wake plans the client's next move.
@@ -322,10 +325,11 @@ func (c *client) heardCut(arg uint32) {
 }
 
 // askElsewhere chooses whom to ask next: who is said to lead, or else the next
-// one around.
+// one around. Now and then it does not believe what it is told, because two
+// that are cut off may name each other for ever.
 func (c *client) askElsewhere(leader core.ReplicaID) {
 	n := len(c.w.hosts)
-	if i := int(leader) - 1; i >= 0 && i < n && i != c.asked {
+	if i := int(leader) - 1; i >= 0 && i < n && i != c.asked && c.tries%4 != 3 {
 		c.target = i
 		return
 	}
@@ -336,7 +340,7 @@ func (c *client) askElsewhere(leader core.ReplicaID) {
 // to lead, or gives it up.
 func (c *client) again(wait bool) {
 	w := c.w
-	if c.tries >= w.scenario.Traffic.RetriesMax && !c.probe {
+	if c.probe && w.answered || !c.probe && c.tries >= w.scenario.Traffic.RetriesMax {
 		c.giveUp()
 		return
 	}
@@ -481,7 +485,8 @@ func (h *host) request(slot uint32, at uint64) {
 // that were not refused at once are in the log, in their order.
 func (h *host) propose(proposals []core.Proposal) {
 	w := h.w
-	last := h.replica.Core().Status().Last.Index
+	before := h.replica.Core().Status().Last.Index
+	last := before
 	h.replica.ProposeBatch(proposals)
 	s := h.replica.Core().Status()
 	for i := range proposals {
@@ -493,7 +498,7 @@ func (h *host) propose(proposals []core.Proposal) {
 	if last != s.Last.Index {
 		w.failAt(Safety, h.index, "Accepted", fmt.Sprintf("proposals became entries up to %d, but the log ends at %d", last, s.Last.Index))
 	}
-	if w.nemesis.armed == triggerProposal {
+	if last > before && w.nemesis.armed == triggerProposal {
 		w.nemesis.saw(triggerProposal, h)
 	}
 }

@@ -30,6 +30,7 @@ const (
 	FaultMatrix  // any set of directed links
 	FaultClog    // links hold back what they carry
 	FaultSwizzle // replicas are clogged one after another, and let go in another order
+	FaultDepose  // a leader is cut off, and what it was sent before reaches it bit by bit
 
 	FaultCrash
 	FaultPowerOne
@@ -54,7 +55,7 @@ const (
 // FaultNames are what faults are called.
 var FaultNames = [FaultCount]string{
 	"loss", "duplicate", "reorder", "straggle", "corrupt", "client-cut", "client-delay",
-	"split", "isolate", "one-way", "bridge", "ring", "matrix", "clog", "swizzle",
+	"split", "isolate", "one-way", "bridge", "ring", "matrix", "clog", "swizzle", "depose",
 	"crash", "power-one", "power-minority", "power-majority", "power-all", "pause",
 	"disk-slow", "disk-stall", "apply-slow", "apply-stall",
 	"clock-fast", "clock-slow", "clock-stop", "clock-jump",
@@ -140,9 +141,8 @@ type fault struct {
 	kind FaultKind
 	used bool
 	host int8 // the replica concerned, or -1
-	// Swizzle: the plan, and how far it has come.
+	at   int  // swizzle and depose: how far the plan has come
 	plan netsim.Swizzle
-	at   int
 	rate uint64 // of a clock, before
 	// Clog: the link.
 	from, to netsim.End
@@ -175,14 +175,14 @@ func (n *nemesis) begin(w *world) {
 // faultWeights are how often each is begun where all are on.
 var faultWeights = [FaultCount]uint32{
 	FaultSplit: 5, FaultIsolate: 6, FaultOneWay: 3, FaultBridge: 3, FaultRing: 2, FaultMatrix: 3,
-	FaultClog: 3, FaultSwizzle: 2,
+	FaultClog: 3, FaultSwizzle: 2, FaultDepose: 6,
 	FaultCrash: 6, FaultPowerOne: 4, FaultPowerMinority: 2, FaultPowerMajority: 4, FaultPowerAll: 3,
 	FaultPause: 5, FaultDiskSlow: 2, FaultDiskStall: 3, FaultApplySlow: 2, FaultApplyStall: 3,
 	FaultClockFast: 2, FaultClockSlow: 2, FaultClockStop: 1, FaultClockJump: 2,
 }
 
 // soleExempt makes no sense with a single replica.
-const soleExempt = partitionFaults | 1<<FaultClog | 1<<FaultSwizzle | 1<<FaultPowerMinority | 1<<FaultPowerMajority
+const soleExempt = partitionFaults | 1<<FaultClog | 1<<FaultSwizzle | 1<<FaultDepose | 1<<FaultPowerMinority | 1<<FaultPowerMajority
 
 // setRules puts the packet faults of the scenario in force.
 func (w *world) setRules() {
@@ -365,6 +365,8 @@ func (n *nemesis) start(kind FaultKind, prey int) {
 		n.clog(prey)
 	case FaultSwizzle:
 		n.swizzle()
+	case FaultDepose:
+		n.depose(prey)
 	case FaultCrash:
 		v := n.victim(prey)
 		n.kill(kind, 1<<v, downCrash)
@@ -504,7 +506,12 @@ func (n *nemesis) part(kind FaultKind, prey int) {
 		// The leader on the smaller side is where logs grow apart.
 		m = netsim.TwoSides(size, n.some(prey, 1+w.source.Choose(n.victims, max(size-1, 1))))
 	case FaultOneWay:
-		m = netsim.OneWay(size, n.some(prey, 1+w.source.Choose(n.victims, max(size-1, 1))))
+		// Who is heard and does not hear, or hears and is not heard.
+		side := n.some(prey, 1+w.source.Choose(n.victims, max(size-1, 1)))
+		if all := uint64(1)<<size - 1; side != all && w.source.Chance(n.victims, 1, 2) {
+			side = all &^ side
+		}
+		m = netsim.OneWay(size, side)
 	case FaultBridge:
 		m = netsim.ShapeBridge.Draw(w.source, n.victims, size)
 	case FaultRing:
@@ -528,7 +535,7 @@ func (n *nemesis) partClients(m netsim.Matrix) {
 		reach := uint64(1)<<len(w.hosts) - 1
 		at := -1
 		switch {
-		case mode == 1:
+		case mode == 1, mode == 3:
 			at = w.source.Choose(n.victims, len(w.hosts))
 		case mode == 2 && w.leader() >= 0:
 			at = w.leader()
@@ -603,6 +610,92 @@ func (n *nemesis) swizzleOn(f *fault, slot uint32) bool {
 	return false
 }
 
+// depose makes a leader that does not know that it is none any more, and sends
+// clients to it. What its peers have answered before they lost it reaches it
+// bit by bit, so that it believes for as long as possible that it is still
+// heard.
+func (n *nemesis) depose(prey int) {
+	w := n.w
+	leader := w.leader()
+	if prey >= 0 && w.hosts[prey].role.role == core.RoleLeader {
+		leader = prey
+	}
+	if leader < 0 {
+		return
+	}
+	for i := range n.faults {
+		if f := &n.faults[i]; f.used && f.kind == FaultDepose {
+			return
+		}
+	}
+	for p := range w.hosts {
+		if p != leader {
+			w.network.Clog(netsim.End(p), netsim.End(leader))
+		}
+	}
+	n.clogs++
+	n.slot(FaultDepose, leader, n.eighths(3))
+	if w.scenario.Faults.Has(FaultClockSlow) && w.source.Chance(n.victims, 1, 4) {
+		n.skew(FaultClockSlow, leader)
+	}
+}
+
+// eighths draws a time up to so many eighths of the least election timeout.
+func (n *nemesis) eighths(most uint64) uint64 {
+	return n.w.scenario.electionNanos() * most / 256 * uint64(1+n.w.source.Choose(n.times, 32))
+}
+
+// deposeSteps is how many parts the plan of depose has: about four election
+// timeouts.
+const deposeSteps = 12
+
+// deposeOn does the next part of the plan, and reports whether it was the
+// last.
+func (n *nemesis) deposeOn(slot uint32) bool {
+	w := n.w
+	f := &n.faults[slot]
+	leader := netsim.End(f.host)
+	if f.at == 0 {
+		n.partition = slot + 1
+		w.network.Partition(netsim.Isolate(len(w.hosts), leader))
+		n.unclogLeader(leader, true)
+	}
+	if f.at++; f.at == deposeSteps {
+		return true
+	}
+	// Some clients come to it, others go where they find another leader.
+	for i := range w.clients {
+		c := &w.clients[i]
+		switch w.source.Choose(n.victims, 4) {
+		case 1:
+			c.target = int(leader)
+			c.setReach(1 << leader)
+		case 2:
+			c.setReach((1<<len(w.hosts) - 1) &^ (1 << leader))
+		}
+	}
+	w.queue.push(w.now+n.eighths(6), eventEnd, 0, slot)
+	return false
+}
+
+// unclogLeader lets go of what a leader's peers have sent it, with delays if
+// it is to come bit by bit.
+func (n *nemesis) unclogLeader(leader netsim.End, late bool) {
+	w := n.w
+	n.released = n.released[:0]
+	for p := range w.hosts {
+		if p != int(leader) {
+			n.released = w.network.Unclog(w.now, netsim.End(p), leader, n.released)
+		}
+	}
+	if late {
+		for i := range n.released {
+			n.released[i].At += n.eighths(20)
+		}
+	}
+	n.unclogged()
+}
+
 // unclogged sends on what a clog has let go.
 func (n *nemesis) unclogged() {
 	n.clogs--
@@ -615,7 +708,7 @@ func (n *nemesis) end(slot uint32) {
 	if !f.used {
 		return
 	}
-	if f.kind == FaultSwizzle && !n.swizzleOn(f, slot) {
+	if f.kind == FaultSwizzle && !n.swizzleOn(f, slot) || f.kind == FaultDepose && !n.deposeOn(slot) {
 		return
 	}
 	n.undo(f, slot)
@@ -625,14 +718,17 @@ func (n *nemesis) end(slot uint32) {
 func (n *nemesis) undo(f *fault, slot uint32) {
 	w := n.w
 	w.emit(TraceFaultEnd, int(f.host), uint64(f.kind), uint64(slot), 0, 0)
+	if n.partition == slot+1 {
+		n.partition = 0
+		w.network.Partition(nil)
+		for i := range w.clients {
+			w.clients[i].reach = 1<<len(w.hosts) - 1
+		}
+	}
 	switch {
-	case partitionFaults.Has(f.kind):
-		if n.partition == slot+1 {
-			n.partition = 0
-			w.network.Partition(nil)
-			for i := range w.clients {
-				w.clients[i].reach = 1<<len(w.hosts) - 1
-			}
+	case f.kind == FaultDepose:
+		if f.at == 0 {
+			n.unclogLeader(netsim.End(f.host), false)
 		}
 	case f.kind == FaultClog:
 		n.released = w.network.Unclog(w.now, f.from, f.to, n.released[:0])
@@ -659,5 +755,5 @@ func (n *nemesis) heal() {
 			n.undo(f, uint32(slot))
 		}
 	}
-	n.clogs = 0 // a swizzle cut short leaves some, which the network undoes by itself
+	n.clogs = 0 // what a plan cut short has left, the network undoes by itself
 }

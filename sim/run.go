@@ -49,7 +49,8 @@ type Options struct {
 	ChecksOff bool
 	// KeepHistory fills in Result.History also when the run passed.
 	KeepHistory bool
-	// MaxNanos and MaxDecisions, unless zero, end the faults early.
+	// MaxNanos and MaxDecisions, unless zero, end the faults early: after so
+	// much virtual time, and soon after so many decisions.
 	MaxNanos, MaxDecisions uint64
 }
 
@@ -131,7 +132,7 @@ func Run(o *Options) (result *Result) {
 	w.result = &Result{Seed: o.Seed}
 	defer func() {
 		if p := recover(); p != nil {
-			w.failure = nil
+			w.failure, w.sink = nil, nil // the listener may be who panicked
 			w.fail(Panic, "Panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
 		}
 		result = w.conclude()
@@ -194,16 +195,12 @@ func (w *world) newNetwork() {
 
 // run is the plan of a run.
 func (w *world) run() {
-	w.enter(phaseFaults)
-	for i := range w.hosts {
-		w.hosts[i].start()
-		w.touched(i)
-	}
-	w.nemesis.begin(w)
+	w.startHosts()
 	w.runUntil(w.scenario.FaultNanos)
 	if w.over() || w.options.ChecksOff {
 		return // how far it has recovered, only the checker could tell
 	}
+	w.enough = false
 	w.heal()
 	w.recover()
 	if w.over() {
@@ -211,6 +208,16 @@ func (w *world) run() {
 	}
 	w.enter(phaseEnd)
 	w.judge()
+}
+
+// startHosts lets the first phase begin.
+func (w *world) startHosts() {
+	w.enter(phaseFaults)
+	for i := range w.hosts {
+		w.hosts[i].start()
+		w.touched(i)
+	}
+	w.nemesis.begin(w)
 }
 
 // over says that there is nothing more to do: a violation was found, or the
@@ -225,6 +232,7 @@ func (w *world) enter(p phase) {
 // heal ends all faults, as far as the scenario allows: from here on links lose
 // nothing and take less than half a heartbeat, clocks agree within a tenth,
 // disks and state machines answer within a tick, and all but a minority run.
+// What stays down or cut stays so for good.
 func (w *world) heal() {
 	s := w.scenario
 	w.enter(phaseHealed)
@@ -237,6 +245,7 @@ func (w *world) heal() {
 	}
 	w.saveNanos = min(w.saveNanos, s.TickNanos)
 	w.startAll()
+	w.leaveCut()
 	w.timeoutNanos = min(w.timeoutNanos, 2*s.electionNanos())
 	for i := range w.clients {
 		c := &w.clients[i]
@@ -275,23 +284,46 @@ func (w *world) startAll() {
 	}
 }
 
+// leaveCut leaves some links cut for good, if the scenario says so, but not so
+// many that the cluster could not go on.
+func (w *world) leaveCut() {
+	n := len(w.hosts)
+	w.links = allLinks(n)
+	if w.scenario.LeaveCut == "" {
+		return
+	}
+	st := w.stream("leave-cut", 0, 0)
+	var m netsim.Matrix
+	for shape := range netsim.Shapes {
+		if shape.String() == w.scenario.LeaveCut {
+			m = shape.Draw(w.source, st, n)
+		}
+	}
+	l := make(links, n)
+	copy(l, m)
+	if m == nil || canStandStill(w.checker.standings(nil), l) {
+		return
+	}
+	w.links = l
+	w.network.Partition(m)
+}
+
 // recover lets the healed cluster go on until it has recovered or its time is
 // up.
 func (w *world) recover() {
 	p := w.pace()
 	bound := p.boundNanos()
 	w.result.RecoveryBoundTicks = p.ticks(bound)
-	l := allLinks(len(w.hosts))
 	deadline := w.now + min(bound, never/4)
 	for !w.over() && w.now < deadline {
 		w.runUntil(min(w.now+w.scenario.TickNanos, deadline))
-		w.recovery.observe(w.checker, l, w.now, w.answered)
+		w.recovery.observe(w.checker, w.links, w.now, w.answered)
 		if w.recovery.done() && w.quiet() {
 			w.result.RecoveryTicks = p.ticks(w.recovery.nanos())
 			return
 		}
 	}
-	if w.over() || canStandStill(w.checker.standings(nil), l) {
+	if w.over() || canStandStill(w.checker.standings(nil), w.links) {
 		return
 	}
 	missing := w.recovery.missing()
@@ -361,10 +393,8 @@ const wholeSteps = 20_000_000
 // in it that was acknowledged, and what clients saw is linearizable.
 func (w *world) judge() {
 	reach := uint64(0)
-	for i := range w.hosts {
-		if w.hosts[i].replica != nil {
-			reach |= 1 << i
-		}
+	if leader := w.checker.leaderNow(); leader >= 0 {
+		reach = withinReach(w.checker.standings(nil), w.links, leader)
 	}
 	w.checker.atEnd(reach)
 	if w.failure != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
+	"github.com/seaworthy-raft/seaworthy/netsim"
 )
 
 // Scenario is everything about a run that is decided before it begins. It is
@@ -47,6 +48,9 @@ type Scenario struct {
 	// LeaveDown, after the faults, leaves this many replicas down for good: at
 	// most a minority.
 	LeaveDown int `json:"leave_down"`
+	// LeaveCut, after the faults, leaves a partition of this shape in force, if
+	// the cluster can go on under it; empty: none.
+	LeaveCut string `json:"leave_cut,omitempty"`
 	// Small runs are judged without the help of log indexes too.
 	Small bool `json:"small"`
 }
@@ -216,7 +220,7 @@ func (f Focus) faults() FaultSet {
 		{focusDuplicate, []FaultKind{FaultDuplicate}},
 		{focusReorder, []FaultKind{FaultReorder, FaultStraggle}},
 		{focusLoss, []FaultKind{FaultLoss, FaultClientCut}},
-		{focusPartition, []FaultKind{FaultSplit, FaultIsolate}},
+		{focusPartition, []FaultKind{FaultSplit, FaultIsolate, FaultDepose}},
 		{focusOneWay, []FaultKind{FaultOneWay, FaultBridge, FaultRing, FaultMatrix}},
 		{focusCrash, []FaultKind{FaultCrash}},
 		{focusPower, []FaultKind{FaultPowerOne, FaultPowerMinority, FaultPowerMajority, FaultPowerAll}},
@@ -370,6 +374,9 @@ func (d draw) links(s *Scenario, focus Focus) {
 	l.Duplicate = uint32(d.magnitude("link/duplicate", 10, most))
 	l.Reorder = uint32(d.magnitude("link/reorder", 10, most))
 	l.ReorderNanos = d.magnitude("link/reorder/nanos", timeout/32, timeout*2)
+	if focus.has(focusReorder) {
+		l.ReorderNanos = d.magnitude("link/reorder/focus", timeout/8, timeout*4)
+	}
 	l.Straggle = uint32(d.magnitude("link/straggle", 5, most/10))
 	l.StraggleNanos = d.magnitude("link/straggle/nanos", timeout, 20e9)
 	if focus != 0 {
@@ -396,9 +403,6 @@ func (d draw) traffic(s *Scenario, focus Focus) {
 		t.ValueBytes = int(d.magnitude("value/focus", 256, 8<<10))
 	}
 	t.Sessions = of(d, "sessions", 50, 100, 80, 20, 0)
-	if focus.has(focusTraffic) && t.Sessions == 0 {
-		t.Sessions = 50
-	}
 	t.ReadsInLog = of(d, "reads-in-log", 20, 0, 100)
 	t.Operations = make([]uint32, len(kvOperations))
 	for i := range t.Operations {
@@ -408,6 +412,11 @@ func (d draw) traffic(s *Scenario, focus Focus) {
 	// Something to see and something to see it by are always there.
 	t.Operations[0] = max(t.Operations[0], 4)
 	t.Operations[1] = max(t.Operations[1], 2)
+	if focus.has(focusTraffic) {
+		t.Operations[1] = max(t.Operations[1], 8)
+		t.ReadsInLog = min(t.ReadsInLog, 20)
+		t.Sessions = max(t.Sessions, 20)
+	}
 	t.SessionsMax = d.tight("sessions/max", 1, 4, 1024, max(1, uint64(t.Clients)/2), uint64(t.Clients)+2)
 	t.SessionTicks = d.tight("sessions/ticks", 1, 3, 1<<30, uint64(s.ElectionTicks)*2, uint64(s.ElectionTicks)*128)
 }
@@ -454,6 +463,15 @@ func (d draw) faults(s *Scenario, focus Focus) {
 	s.LeaveDown = 0
 	if d.chance("leave-down", 1, 3) {
 		s.LeaveDown = int(d.between("leave-down/number", 0, uint64(s.Replicas-1)/2))
+	}
+	leaveCut := uint32(4)
+	if focus.has(focusOneWay) {
+		leaveCut = 2
+	}
+	if d.chance("leave-cut", 1, leaveCut) {
+		shape := of(d, "leave-cut/shape", netsim.ShapeAny, netsim.ShapeOneWay, netsim.ShapeIsolate, netsim.ShapeTwoSides,
+			netsim.ShapeBridge, netsim.ShapeRing, netsim.ShapeChain, netsim.ShapeStar)
+		s.LeaveCut = shape.String()
 	}
 }
 
@@ -559,8 +577,12 @@ func (s *Scenario) String() string {
 		}
 	}
 	n := &s.Nemesis
-	p("\nfaults   for %s, one in %s, to %s each, cascades %d %%, ambushes %d %%, %d left down:",
+	p("\nfaults   for %s, one in %s, to %s each, cascades %d %%, ambushes %d %%, %d left down",
 		nanos(s.FaultNanos), nanos(n.EveryNanos), nanos(n.DurationNanos), n.Cascade, n.Ambush, s.LeaveDown)
+	if s.LeaveCut != "" {
+		p(", left cut: %s", s.LeaveCut)
+	}
+	b.WriteByte(':')
 	for k := range FaultCount {
 		if s.Faults.Has(k) {
 			p(" %v", k)

@@ -36,9 +36,11 @@ type world struct {
 	checker  *checker
 
 	phase        phase
+	enough       bool   // decisions were taken, so that the faults end early
 	timeoutNanos uint64 // of clients, in this phase
 	saveNanos    uint64 // of saving a snapshot, in this phase
 	answered     bool   // a probe was
+	links        links  // that are open once all is healed
 	recovery     recovery
 	livelock     livelock
 
@@ -113,10 +115,10 @@ func (w *world) dispatch(e *event) {
 
 // runUntil takes events up to, and without, the time until.
 func (w *world) runUntil(until uint64) {
-	for w.failure == nil && !w.stopped() && w.queue.before(until) {
+	for w.failure == nil && !w.stopped() && !w.enough && w.queue.before(until) {
 		w.step()
 	}
-	if w.failure == nil && !w.stopped() {
+	if w.failure == nil && !w.stopped() && !w.enough {
 		w.now = until
 	}
 }
@@ -348,13 +350,13 @@ func (c *clock) owed(now uint64) uint64 {
 
 // plan finds out when the next tick will be owed.
 func (c *clock) plan() {
-	if c.rate == 0 {
-		c.next = never
-		return
-	}
 	target := (c.delivered + 1) * c.tickNanos
 	if target <= c.local {
 		c.next = c.since
+		return
+	}
+	if c.rate == 0 {
+		c.next = never
 		return
 	}
 	wait := mulDiv(target-c.local, clockExact, c.rate)

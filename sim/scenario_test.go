@@ -1,0 +1,130 @@
+package sim
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/seaworthy-raft/seaworthy/internal/choice"
+)
+
+// A scenario is the same after it was written down and read again.
+func TestScenarioAsJSON(t *testing.T) {
+	for seed := range uint64(100) {
+		s := Draw(choice.New(seed), 0)
+		b, err := json.Marshal(&s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Scenario
+		if err := json.Unmarshal(b, &back); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if !reflect.DeepEqual(s, back) {
+			t.Fatalf("seed %d:\n%+v\n%+v", seed, s, back)
+		}
+	}
+	var f FaultSet
+	if err := json.Unmarshal([]byte(`["flood"]`), &f); err == nil {
+		t.Error("a fault that does not exist was taken")
+	}
+}
+
+// Scenarios differ in all that matters, and one in ten is small.
+func TestScenariosAreVaried(t *testing.T) {
+	const seeds = 2000
+	replicas := map[int]int{}
+	small, calm, sum := 0, 0, uint64(0)
+	var on [FaultCount]int
+	for seed := range uint64(seeds) {
+		s := Draw(choice.New(seed), 0)
+		replicas[s.Replicas]++
+		sum += s.FaultNanos / 1e6
+		if s.Small {
+			small++
+			if s.Traffic.Clients > 4 || s.Traffic.OperationsMax > 300 {
+				t.Errorf("seed %d: a small run with %d clients and %d operations", seed, s.Traffic.Clients, s.Traffic.OperationsMax)
+			}
+		}
+		if s.Faults == 0 {
+			calm++
+		}
+		for k := range FaultCount {
+			if s.Faults.Has(k) {
+				on[k]++
+			}
+		}
+		if s.ElectionTicks < 3*s.HeartbeatTicks || s.LeaveDown > (s.Replicas-1)/2 {
+			t.Errorf("seed %d: %v", seed, &s)
+		}
+	}
+	for n := 1; n <= 7; n++ {
+		if replicas[n] < seeds/50 {
+			t.Errorf("%d of %d scenarios have %d replicas", replicas[n], seeds, n)
+		}
+	}
+	if small < seeds/15 || small > seeds/7 {
+		t.Errorf("%d of %d scenarios are small", small, seeds)
+	}
+	if calm == 0 || calm > seeds/20 {
+		t.Errorf("%d of %d scenarios are without faults", calm, seeds)
+	}
+	for k, n := range on {
+		if n < seeds/3 || n > seeds*2/3 {
+			t.Errorf("fault %v is on in %d of %d scenarios", FaultKind(k), n, seeds)
+		}
+	}
+	// 20,000 seeds are to cover 250 hours.
+	if mean := sum / seeds; mean < 46_000 {
+		t.Errorf("scenarios have faults for %d ms on average, want 46 s", mean)
+	}
+}
+
+// A letter switches on what it stands for, and unknown ones nothing.
+func TestFocus(t *testing.T) {
+	for _, c := range []struct {
+		letters string
+		want    FaultSet
+	}{
+		{"D", FaultSet(0).With(FaultDuplicate)},
+		{"r", FaultSet(0).With(FaultReorder, FaultStraggle)},
+		{"PC", FaultSet(0).With(FaultSplit, FaultIsolate, FaultDepose, FaultCrash)},
+		{"U", powerFaults},
+		{"TBENMG", 0},
+	} {
+		for seed := range uint64(20) {
+			s := Draw(choice.New(seed), ParseFocus(c.letters))
+			if s.Faults&c.want != c.want {
+				t.Errorf("focus %q, seed %d: faults %v", c.letters, seed, s.Faults.Names())
+			}
+			if c.want != 0 && s.FaultNanos > 10e9 {
+				t.Errorf("focus %q, seed %d: %d s of faults", c.letters, seed, s.FaultNanos/1e9)
+			}
+		}
+	}
+	for seed := range uint64(20) {
+		if s := Draw(choice.New(seed), ParseFocus("Q")); s.Replicas%2 != 0 {
+			t.Errorf("focus Q, seed %d: %d replicas", seed, s.Replicas)
+		}
+		if s := Draw(choice.New(seed), ParseFocus("S")); s.SnapshotBytes == 0 || s.SnapshotBytes > 4<<10 {
+			t.Errorf("focus S, seed %d: a snapshot every %d bytes", seed, s.SnapshotBytes)
+		}
+	}
+	if f := ParseFocus("TBENMG"); f != 0 {
+		t.Errorf("letters of what does not exist give focus %b", f)
+	}
+}
+
+// What is printed before a run says all that sets it apart.
+func TestScenarioAsText(t *testing.T) {
+	s := Bench()
+	text := s.String()
+	for _, want := range []string{"3 replicas", "tick 10.0ms", "election 10 to 20", "100 operations/s", "loss 0.20 %", "power-majority", "put:8"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func newSource(seed uint64) *choice.Source { return choice.New(seed) }
