@@ -240,6 +240,7 @@ func (w *world) heal() {
 	latency := max(s.heartbeatNanos()/2, 2)
 	w.nemesis.heal()
 	w.release(w.network.Heal(w.now, latency, nil))
+	w.queue.hasten(eventPacket, w.now+latency) // stragglers too
 	for i := range w.hosts {
 		w.hosts[i].heal()
 	}

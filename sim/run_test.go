@@ -92,3 +92,13 @@ func BenchmarkFuzzedRun(b *testing.B) {
 		}
 	}
 }
+
+// A world that does ever more at one instant is stopped, and that is a verdict.
+func TestLivelockIsFound(t *testing.T) {
+	s := Bench()
+	s.Nemesis.EveryNanos, s.Nemesis.Cascade = 0, 0 // move after move, and no time between them
+	r := Run(&Options{Seed: 1, Scenario: &s})
+	if r.Verdict != Liveness || r.Failure.Property != "Livelock" || r.Verdict.ExitCode() != 3 {
+		t.Errorf("%v: %+v", r.Verdict, r.Failure)
+	}
+}

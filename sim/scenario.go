@@ -464,11 +464,8 @@ func (d draw) faults(s *Scenario, focus Focus) {
 	if d.chance("leave-down", 1, 3) {
 		s.LeaveDown = int(d.between("leave-down/number", 0, uint64(s.Replicas-1)/2))
 	}
-	leaveCut := uint32(4)
-	if focus.has(focusOneWay) {
-		leaveCut = 2
-	}
-	if d.chance("leave-cut", 1, leaveCut) {
+	// What stays cut makes elections long; only who asks for it gets it.
+	if focus.has(focusOneWay) && d.chance("leave-cut", 1, 2) {
 		shape := of(d, "leave-cut/shape", netsim.ShapeAny, netsim.ShapeOneWay, netsim.ShapeIsolate, netsim.ShapeTwoSides,
 			netsim.ShapeBridge, netsim.ShapeRing, netsim.ShapeChain, netsim.ShapeStar)
 		s.LeaveCut = shape.String()

@@ -259,7 +259,11 @@ type queue struct {
 
 func (q *queue) push(at uint64, kind eventKind, who uint8, arg uint32) {
 	q.seq++
-	e := event{at: at, seq: q.seq, arg: arg, kind: kind, who: who}
+	q.put(event{at: at, seq: q.seq, arg: arg, kind: kind, who: who})
+}
+
+// put lets e rise from the bottom.
+func (q *queue) put(e event) {
 	i := len(q.heap)
 	q.heap = append(q.heap, e)
 	for i > 0 {
@@ -308,6 +312,20 @@ func (q *queue) sink(e event) {
 		i = least
 	}
 	h[i] = e
+}
+
+// hasten brings events of a kind that would come after the time until forward
+// to it, in the order in which they were made.
+func (q *queue) hasten(kind eventKind, until uint64) {
+	late := q.heap
+	q.heap = make([]event, 0, cap(late))
+	for i := range late {
+		e := late[i]
+		if e.kind == kind {
+			e.at = min(e.at, until)
+		}
+		q.put(e)
+	}
 }
 
 // before says whether there is an event before the time until.

@@ -34,6 +34,33 @@ func TestQueueIsInOrder(t *testing.T) {
 	}
 }
 
+// Hastening leaves no event of that kind behind, moves no other, and keeps all
+// in order.
+func TestQueueHastens(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var q queue
+	for i := range 500 {
+		q.push(r.Uint64N(1000), eventKind(r.IntN(3)), 0, uint32(i))
+	}
+	at := map[uint32]uint64{}
+	for _, e := range q.heap {
+		at[e.arg] = e.at
+	}
+	q.hasten(eventPacket, 300)
+	var last event
+	for n := range 500 {
+		e, ok := q.pop()
+		want := at[e.arg]
+		if e.kind == eventPacket {
+			want = min(want, 300)
+		}
+		if !ok || e.at != want || n > 0 && !last.earlier(&e) {
+			t.Fatalf("%+v after %+v, want it at %d", e, last, want)
+		}
+		last = e
+	}
+}
+
 // A clock never goes back, whatever is done to it; all ticks that it shows are
 // owed exactly once; and the time of the next tick is the first at which one
 // is owed.
