@@ -477,7 +477,8 @@ func TestMachineIsTheModel(t *testing.T) {
 		}
 	})
 	for e := EventChanged; e < EventBadCommand; e <<= 1 {
-		if seen&e == 0 {
+		// With -short there are too few programs to meet all.
+		if seen&e == 0 && !testing.Short() {
 			t.Errorf("no program met event %#x", e)
 		}
 	}
