@@ -19,7 +19,7 @@ func TestSilentPeerIsNotSentASnapshotAgainAndAgain(t *testing.T) {
 	r := c.replicas[l]
 	term, chain, _ := r.log.position(r.log.appliedIndex)
 	c.step(l, Input{Kind: InputSnapshotTaken, Snapshot: Snapshot{EntryID: EntryID{Term: term, Index: r.log.appliedIndex}, Digest: chain,
-		Time: r.PositionTime(r.log.appliedIndex), Size: 100 << 20, Sum: 5, Configuration: r.configuration}})
+		Time: r.PositionTime(r.log.appliedIndex), Size: 100 << 20, Sum: 5, Configuration: *r.members()}})
 	c.deliver()
 	c.run(40)
 	n, beats := 0, 0
@@ -64,7 +64,7 @@ func TestStreamGoesBackToWhatTheFollowerHolds(t *testing.T) {
 	r := c.replicas[l]
 	term, chain, _ := r.log.position(r.log.appliedIndex)
 	s := Snapshot{EntryID: EntryID{Term: term, Index: r.log.appliedIndex}, Digest: chain,
-		Time: r.PositionTime(r.log.appliedIndex), Size: 1 << 20, Sum: 5, Configuration: r.configuration}
+		Time: r.PositionTime(r.log.appliedIndex), Size: 1 << 20, Sum: 5, Configuration: *r.members()}
 	c.step(l, Input{Kind: InputSnapshotTaken, Snapshot: s})
 	c.deliver()
 	var first *Message

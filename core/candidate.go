@@ -7,6 +7,7 @@ import "github.com/seaworthy-raft/seaworthy/core/quorum"
 type candidate struct {
 	ballots      []ballot
 	elapsedTicks uint32 // since the round's requests were sent last
+	transfer     bool   // the leader wanted it to stand
 }
 
 type ballot struct {
@@ -24,34 +25,35 @@ func (r *Raft) becomePreCandidate(out *Ready) {
 	r.countBallot(r.cfg.ID, quorum.BallotYes, out)
 }
 
-// becomeCandidate stands for election in a new term. Its own vote counts, and
-// the requests leave, when term and vote are durable.
-func (r *Raft) becomeCandidate(out *Ready) {
+// becomeCandidate stands for election in a new term, of its own accord or,
+// with transfer, of the leader's. Its own vote counts, and the requests leave,
+// when term and vote are durable.
+func (r *Raft) becomeCandidate(transfer bool, out *Ready) {
 	r.becomeFollower(out)
 	r.role = RoleCandidate
 	r.term++
 	r.vote = r.cfg.ID
-	r.candidate = candidate{}
+	r.candidate = candidate{transfer: transfer}
 	r.requestVotes(out)
 }
 
 // requestVotes asks every voter that has not answered in this round.
 func (r *Raft) requestVotes(out *Ready) {
 	r.candidate.elapsedTicks = 0
-	for _, set := range [...][]ReplicaID{r.configuration.Voters, r.configuration.Outgoing} {
-		for _, id := range set {
-			if id == r.cfg.ID || r.ballotOf(id) != quorum.BallotMissing {
-				continue
-			}
-			v := &r.message(out, KindRequestVote, id, false).RequestVote
-			v.Last = r.log.last()
-			v.Pre = r.role == RolePreCandidate
-			v.For = r.term
-			if v.Pre {
-				v.For++
-			}
+	c := r.members()
+	c.Each(func(id ReplicaID) {
+		if id == r.cfg.ID || !c.Votes(id) || r.ballotOf(id) != quorum.BallotMissing {
+			return
 		}
-	}
+		v := &r.message(out, KindRequestVote, id, false).RequestVote
+		v.Last = r.log.last()
+		v.Pre = r.role == RolePreCandidate
+		v.Transfer = r.candidate.transfer
+		v.For = r.term
+		if v.Pre {
+			v.For++
+		}
+	})
 }
 
 // tickCandidate starts over when the round takes too long, and repeats its
@@ -64,7 +66,11 @@ func (r *Raft) tickCandidate(n uint32, out *Ready) {
 		return
 	}
 	if r.electionDue() {
-		r.becomePreCandidate(out)
+		if r.mayStand() {
+			r.becomePreCandidate(out)
+		} else {
+			r.becomeFollower(out)
+		}
 		return
 	}
 	r.candidate.elapsedTicks = saturate(r.candidate.elapsedTicks, n)
@@ -81,7 +87,7 @@ func (r *Raft) countBallot(id ReplicaID, say quorum.Ballot, out *Ready) {
 	switch r.voters().Tally(r.ballotOf) {
 	case quorum.Won:
 		if r.role == RolePreCandidate {
-			r.becomeCandidate(out)
+			r.becomeCandidate(false, out)
 		} else {
 			r.becomeLeader(out)
 		}

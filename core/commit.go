@@ -10,7 +10,7 @@ func (r *Raft) leaderCommit(out *Ready) {
 	if i <= r.log.commitIndex || !ok || term != r.term {
 		return
 	}
-	r.commitTo(i)
+	r.commitTo(i, out)
 	r.startRound(out)
 }
 
@@ -22,6 +22,10 @@ func (r *Raft) matchOf(id ReplicaID) uint64 {
 }
 
 // commitTo moves the commit index forward, never back.
-func (r *Raft) commitTo(i Index) {
-	r.log.commitIndex = max(r.log.commitIndex, min(i, r.log.lastIndex()))
+func (r *Raft) commitTo(i Index, out *Ready) {
+	before := r.log.commitIndex
+	r.log.commitIndex = max(before, min(i, r.log.lastIndex()))
+	if len(r.configurations) > 1 {
+		r.noteCommitted(before, out)
+	}
 }

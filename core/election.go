@@ -3,7 +3,7 @@ package core
 import "github.com/seaworthy-raft/seaworthy/core/quorum"
 
 // restartElectionTimer draws the next timeout, from ElectionTicks up to twice
-// that, with the one random number at hand. Until the driver brings another,
+// that, with the one random number at hand. Until the host brings another,
 // the same number serves again.
 func (r *Raft) restartElectionTimer() {
 	r.electionElapsed = 0
@@ -19,11 +19,12 @@ func (r *Raft) tickElection(n uint32) {
 func (r *Raft) electionDue() bool { return r.electionElapsed >= r.electionTimeout }
 
 // handleRequestVote gives a vote at most once in a term, to a candidate whose
-// log is up to date (dissertation §3.4, §3.6.1). A pre-vote changes nothing
-// here, whatever the answer (§9.6).
+// log is up to date (dissertation §3.4, §3.6.1). What this replica's own,
+// perhaps stale, configuration says about either of them does not matter
+// (§4.2.2). A pre-vote changes nothing here, whatever the answer (§9.6).
 func (r *Raft) handleRequestVote(m *Message, out *Ready) {
 	v := &m.RequestVote
-	grant := !r.hearsLeader() && v.Last.UpToDate(r.log.last())
+	grant := (v.Transfer || !r.hearsLeader()) && v.Last.UpToDate(r.log.last())
 	if v.Pre {
 		grant = grant && v.For > r.term
 	} else {

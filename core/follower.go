@@ -35,6 +35,9 @@ func (r *Raft) hearFrom(leader ReplicaID, out *Ready) {
 	r.leader = leader
 	r.electionElapsed = 0
 	r.contactTicks = 0
+	if r.handover.active() {
+		r.endHandover(leader, out)
+	}
 }
 
 // hearsLeader says whether a leader was heard within the least election
@@ -50,8 +53,7 @@ func (r *Raft) tickFollower(n uint32, out *Ready) {
 	r.tickElection(n)
 	r.tickForwarded(n, out)
 	// The only voter has nobody to wait for.
-	voters := r.voters()
-	if voters.Alone(r.cfg.ID) || r.electionDue() && voters.Has(r.cfg.ID) {
+	if (r.voters().Alone(r.cfg.ID) || r.electionDue()) && r.mayStand() {
 		r.becomePreCandidate(out)
 	}
 }
@@ -76,7 +78,7 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 		entries = entries[skip:]
 	} else if !r.log.matches(a.Prev) {
 		resp := &r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse
-		resp.Reject, resp.Prev, resp.Round = true, a.Prev.Index, a.Round
+		resp.Reject, resp.Prev, resp.Round, resp.Sent = true, a.Prev.Index, a.Round, a.Sent
 		resp.Hint = r.log.conflict(a.Prev)
 		return
 	}
@@ -91,22 +93,29 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 		if e.Index <= r.log.lastIndex() {
 			r.log.truncate(e.Index)
 			out.Truncate = e.Index
-			r.restoreConfiguration()
+			r.truncateConfigurations(e.Index)
 		}
 		for ; i < len(entries); i++ {
+			if r.overloaded(&entries[i]) {
+				// As if the rest had been lost on the way: it comes again.
+				verified = entries[i].Index - 1
+				break
+			}
 			r.appendEntry(entries[i])
 		}
 		break
 	}
 	r.clock = max(r.clock, r.log.lastTime())
-	r.commitTo(min(a.Commit, verified))
+	r.commitTo(min(a.Commit, verified), out)
 
 	resp := &r.message(out, KindAppendEntriesResponse, m.From, true).AppendEntriesResponse
-	resp.Match, resp.Round = verified, a.Round
+	resp.Match, resp.Round, resp.Sent = verified, a.Round, a.Sent
 }
 
-// restoreConfiguration makes the latest configuration in the log count again
-// after its tail was cut.
-func (r *Raft) restoreConfiguration() {
-	r.configuration = r.snapshot.Configuration
+// overloaded says whether e has to wait until the state machine has applied
+// more of what is committed. As long as it lacks nothing, every entry is taken:
+// what is not committed yet may need this replica to become so.
+func (r *Raft) overloaded(e *Entry) bool {
+	return r.log.commitIndex > r.log.appliedIndex &&
+		r.log.unappliedBytes+e.Bytes() > r.cfg.Limits.UnappliedBytes
 }

@@ -38,6 +38,8 @@ func (r *Raft) checkMessage(m *Message) error {
 		if id := m.ReadIndex.ID; id.Replica != m.From || id.Boot != m.Boot || id.Counter == 0 {
 			return fmt.Errorf("%w: read index request %v from replica %d, boot %d", ErrBadMessage, id, m.From, m.Boot)
 		}
+	case KindTimeoutNow:
+		return r.checkTimeoutNow(m)
 	}
 	return nil
 }
@@ -48,9 +50,9 @@ func (r *Raft) checkRequestVote(m *Message) error {
 	if v.Pre {
 		ask++
 	}
-	if v.For != ask || v.For == 0 || v.Last.Term > m.Term {
-		return fmt.Errorf("%w: vote request for term %d (pre %t) in term %d, log ending in %v",
-			ErrBadMessage, v.For, v.Pre, m.Term, v.Last)
+	if v.For != ask || v.For == 0 || v.Last.Term > m.Term || v.Pre && v.Transfer {
+		return fmt.Errorf("%w: vote request for term %d (pre %t, transfer %t) in term %d, log ending in %v",
+			ErrBadMessage, v.For, v.Pre, v.Transfer, m.Term, v.Last)
 	}
 	return nil
 }
@@ -82,10 +84,13 @@ func (r *Raft) checkAppendEntries(m *Message) error {
 		switch {
 		case e.Index != prev.Index+1 || e.Term < prev.Term || e.Term == 0 || e.Term > m.Term || e.Time < time:
 			return fmt.Errorf("%w: entry %v behind %v in term %d", ErrBadMessage, e.EntryID, prev, m.Term)
-		case e.Kind != EntryCommand && e.Kind != EntryNoop:
+		case e.Kind != EntryCommand && e.Kind != EntryNoop && e.Kind != EntryConfiguration:
 			return fmt.Errorf("%w: entry %v of kind %d", ErrBadMessage, e.EntryID, e.Kind)
 		case e.Digest != e.Chain(chain):
 			return fmt.Errorf("%w: entry %v does not continue the digest of %v", ErrBadMessage, e.EntryID, prev)
+		}
+		if err := checkEntry(e); err != nil {
+			return fmt.Errorf("%w: entry %v: %w", ErrBadMessage, e.EntryID, err)
 		}
 		prev, chain, time = e.EntryID, e.Digest, e.Time
 	}
@@ -138,19 +143,31 @@ func (r *Raft) checkAppendEntriesResponse(m *Message) error {
 		return fmt.Errorf("%w: answer to an append behind %d with hint %v in term %d", ErrBadMessage, a.Prev, a.Hint, m.Term)
 	}
 	if m.Term == r.term {
-		return r.checkClaims(m.From, a.Match, a.Round)
+		return r.checkClaims(m.From, a.Match, a.Round, a.Sent)
 	}
 	return nil
 }
 
 // checkClaims: in this leader's term nobody can match more than its log, or
-// answer a round that has not begun.
-func (r *Raft) checkClaims(from ReplicaID, match Index, round uint64) error {
-	if r.role == RoleLeader && (match > r.log.lastIndex() || round > r.lead.reads.round) {
-		return fmt.Errorf("%w: replica %d matches up to %d of %d, answers round %d of %d",
-			ErrBadMessage, from, match, r.log.lastIndex(), round, r.lead.reads.round)
+// answer a round that has not begun, or what will be sent later.
+func (r *Raft) checkClaims(from ReplicaID, match Index, round, sent uint64) error {
+	if r.role == RoleLeader && (match > r.log.lastIndex() || round > r.lead.reads.round || sent > r.lead.ticks) {
+		return fmt.Errorf("%w: replica %d matches up to %d of %d, answers round %d of %d, sent at %d of %d",
+			ErrBadMessage, from, match, r.log.lastIndex(), round, r.lead.reads.round, sent, r.lead.ticks)
 	}
 	return nil
+}
+
+func (r *Raft) checkTimeoutNow(m *Message) error {
+	last := m.TimeoutNow.Last
+	if m.Term == 0 || last.Term != m.Term {
+		// A leader's log never ends before the no-op of its term.
+		return fmt.Errorf("%w: asked to stand in term %d, log ending in %v", ErrBadMessage, m.Term, last)
+	}
+	if m.Term < r.term {
+		return nil
+	}
+	return r.checkSender(m)
 }
 
 func (r *Raft) checkInstallSnapshot(m *Message) error {
@@ -162,8 +179,11 @@ func (r *Raft) checkInstallSnapshot(m *Message) error {
 	case c.Offset > s.Size || uint64(len(c.Data)) > s.Size-c.Offset:
 		return fmt.Errorf("%w: %d bytes at offset %d of a snapshot of %d", ErrBadMessage, len(c.Data), c.Offset, s.Size)
 	}
-	if err := checkConfiguration(&s.Configuration); err != nil {
+	if err := s.Configuration.Check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrBadMessage, err)
+	}
+	if s.Configuration.Index > s.Index {
+		return fmt.Errorf("%w: configuration of index %d in a snapshot at %v", ErrBadMessage, s.Configuration.Index, s.EntryID)
 	}
 	if m.Term < r.term {
 		return nil
@@ -180,7 +200,7 @@ func (r *Raft) checkInstallSnapshotResponse(m *Message) error {
 		return fmt.Errorf("%w: answer to a snapshot in term 0", ErrBadMessage)
 	}
 	if m.Term == r.term {
-		return r.checkClaims(m.From, a.Match, a.Round)
+		return r.checkClaims(m.From, a.Match, a.Round, a.Sent)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 
 // testCluster drives replicas by hand: every message waits in flight until a
 // test delivers it, every write is durable when the test says so. What the
-// driver owes is done in the order of Ready.
+// host owes is done in the order of Ready.
 type testCluster struct {
 	t        testing.TB
 	replicas map[ReplicaID]*testReplica
@@ -25,6 +25,8 @@ type testReplica struct {
 	applied  []Entry
 	accepted []Accepted
 	refused  []Refusal
+	done     []Done
+	events   []Event
 	reads    []ReadReady
 	chunks   []SnapshotChunk
 	restored []Snapshot
@@ -76,6 +78,8 @@ func (c *testCluster) step(id ReplicaID, in Input) {
 	r.jitter = out.WantJitter
 	r.accepted = append(r.accepted, out.Accepted...)
 	r.refused = append(r.refused, out.Refusals...)
+	r.done = append(r.done, out.Done...)
+	r.events = append(r.events, out.Events...)
 	r.reads = append(r.reads, out.Reads...)
 	if out.ChunkSet {
 		r.chunks = append(r.chunks, out.Chunk)

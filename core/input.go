@@ -4,7 +4,7 @@ package core
 type InputKind uint8
 
 const (
-	// InputTick: Ticks have passed. A driver delivers the ticks that its
+	// InputTick: Ticks have passed. A host delivers the ticks that its
 	// monotonic clock owes, as one input, before any other input.
 	InputTick InputKind = iota + 1
 	// InputMessage: a peer's Message arrived.
@@ -13,6 +13,17 @@ const (
 	InputPropose
 	// InputRead: a client wants a linearizable read, named by Tag.
 	InputRead
+	// InputChange: someone wants other members; see Change.
+	InputChange
+	// InputTransfer: someone wants Target to lead, or with Target zero the best
+	// of the other voters (dissertation §3.10).
+	InputTransfer
+	// InputCampaign: someone wants this replica to stand for election now. It
+	// asks for pre-votes first, so a leader that works is not disturbed.
+	InputCampaign
+	// InputResign: this replica is about to be shut down. If it leads, it hands
+	// over to the best of the others, and from now on it stands for no election.
+	InputResign
 	// InputPersisted: the writes up to Persisted are durable.
 	InputPersisted
 	// InputApplied: the state machine has applied everything up to Applied.
@@ -35,16 +46,27 @@ type Input struct {
 
 	Ticks uint32
 	// Jitter, when JitterSet, is a fresh random number for the next election
-	// timeout. A driver brings one with the next tick after Ready.WantJitter.
+	// timeout. A host brings one with the next tick after Ready.WantJitter.
 	Jitter    uint32
 	JitterSet bool
 
 	Message   *Message
 	Proposals []Proposal
-	Tag       uint64
-	Persisted Persisted
-	Applied   Index
-	Snapshot  Snapshot
+	// Tag names what is wanted. It comes back exactly once: for InputRead in
+	// Ready.Reads or Refusals, for InputChange in Accepted or Refusals, for the
+	// others in Done or Refusals.
+	Tag uint64
+	// Lease, with InputRead, lets a leader answer without a word to anyone while
+	// its lease lasts (dissertation §6.4.1). LeaseDriftPPM is then how much
+	// faster the clock of one replica may go than that of another, in parts per
+	// million: if one ever goes faster than that, the read may be stale.
+	Lease         bool
+	LeaseDriftPPM uint32
+	Change        Change
+	Target        ReplicaID
+	Persisted     Persisted
+	Applied       Index
+	Snapshot      Snapshot
 }
 
 // Proposal is a command on its way into the log. Tag is the caller's name for
@@ -52,6 +74,18 @@ type Input struct {
 type Proposal struct {
 	Tag  uint64
 	Data []byte
+}
+
+// Change is what someone wants of the members. It goes through as many
+// configurations as it takes, whoever leads meanwhile: learners that are to
+// become voters catch up first, and a joint configuration is left by itself
+// (dissertation §4.2.1, §4.3).
+type Change struct {
+	Operations []Operation
+	// If, when IfSet, is the index of the configuration that the change was
+	// made for; if it is not in force any more, the change is refused.
+	If    Index
+	IfSet bool
 }
 
 // LogMark names a state of the log: the term in which its last change was

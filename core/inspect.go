@@ -29,8 +29,13 @@ type Status struct {
 	DurableVote ReplicaID
 	Clock       uint64 // log time, ticks
 
-	ReadsWaiting     int
-	UncommittedBytes uint64 // leader only
+	ReadsWaiting   int
+	UnappliedBytes uint64 // of entries that are not applied
+
+	// Configuration is the index of the one that counts; zero: the founding one.
+	Configuration Index
+	// Successor is to whom this replica is handing over; zero: it is not.
+	Successor ReplicaID
 }
 
 // Status makes no copies and allocates nothing.
@@ -41,8 +46,10 @@ func (r *Raft) Status() Status {
 		Snapshot: r.snapshot.EntryID, Commit: r.log.commitIndex, Applied: r.log.appliedIndex,
 		Handed: r.log.handedIndex, Persisted: r.log.persistedIndex,
 		DurableTerm: r.durableTerm, DurableVote: r.durableVote, Clock: r.clock,
-		ReadsWaiting:     len(r.lead.reads.waiting) + len(r.follower.reads.waiting),
-		UncommittedBytes: r.lead.uncommittedBytes,
+		ReadsWaiting:   len(r.lead.reads.waiting) + len(r.follower.reads.waiting),
+		UnappliedBytes: r.log.unappliedBytes,
+		Configuration:  r.members().Index,
+		Successor:      r.handover.target,
 	}
 }
 
@@ -68,11 +75,16 @@ func (r *Raft) PositionTime(i Index) uint64 {
 
 // Configuration is the latest one in the log. Its slices are shared and must
 // not be changed.
-func (r *Raft) Configuration() Configuration { return r.configuration }
+func (r *Raft) Configuration() Configuration { return *r.members() }
 
-// ConfigurationAt is the configuration that was in force at i, for a snapshot
-// there. As long as members do not change there is only one.
-func (r *Raft) ConfigurationAt(i Index) Configuration { return r.configuration }
+// ConfigurationAt is the configuration that counted when the log ended at i,
+// for a snapshot there; i is not before the latest snapshot. It reports false
+// if this replica does not know any: it is new, and must not take a snapshot
+// before it has been told.
+func (r *Raft) ConfigurationAt(i Index) (Configuration, bool) {
+	c := r.configurationAt(i)
+	return *c, len(c.Voters) > 0
+}
 
 // Snapshot is the latest durable one.
 func (r *Raft) Snapshot() Snapshot { return r.snapshot }
@@ -93,6 +105,7 @@ func (r *Raft) Clone() *Raft {
 	c.candidate.ballots = append([]ballot(nil), r.candidate.ballots...)
 	c.follower.reads.waiting = append([]forwardedRead(nil), r.follower.reads.waiting...)
 	c.lead.reads.waiting = append([]waitingRead(nil), r.lead.reads.waiting...)
+	c.configurations = append([]Configuration(nil), r.configurations...)
 	c.lead.peers = append([]progress.Progress(nil), r.lead.peers...)
 	for i := range c.lead.peers {
 		c.lead.peers[i].Window = r.lead.peers[i].Window.Clone()
@@ -170,9 +183,21 @@ func (h *hasher) ids(set []ReplicaID) {
 }
 
 func (h *hasher) configuration(c *Configuration) {
+	h.word(uint64(c.Index))
 	h.ids(c.Voters)
 	h.ids(c.Outgoing)
 	h.ids(c.Learners)
+	h.set(len(c.Planned), func(h *hasher, i int) {
+		h.word(uint64(c.Planned[i].Kind))
+		h.id(c.Planned[i].ID)
+	})
+	h.set(len(c.Members), func(h *hasher, i int) {
+		m := &c.Members[i]
+		h.id(m.ID)
+		h.word(uint64(m.Priority))
+		h.sum = digest.String(h.sum, m.Address)
+	})
+	h.free(uint64(c.Highest))
 }
 
 func (h *hasher) snapshot(s *Snapshot) {
@@ -192,7 +217,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.free(uint64(r.cfg.HeartbeatTicks))
 	l := &r.cfg.Limits
 	for _, w := range [...]uint64{l.EntryBytes, l.MessageBytes, uint64(l.InflightMessages), l.InflightBytes,
-		l.UncommittedBytes, l.ApplyBytes, l.TrailingBytes, uint64(l.ChunkBytes), uint64(l.Reads)} {
+		l.UnappliedBytes, l.ApplyBytes, l.TrailingBytes, uint64(l.ChunkBytes), uint64(l.Reads)} {
 		h.free(w)
 	}
 	h.word(uint64(r.halted))
@@ -203,7 +228,10 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.word(uint64(r.writtenTerm))
 	h.id(r.writtenVote)
 	h.log(&r.log)
-	h.configuration(&r.configuration)
+	h.word(uint64(len(r.configurations)))
+	for i := range r.configurations {
+		h.configuration(&r.configurations[i])
+	}
 	h.snapshot(&r.snapshot)
 	h.word(uint64(r.role))
 	h.id(r.leader)
@@ -214,6 +242,10 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.flag(r.jitterUsed)
 	h.free(uint64(r.contactTicks))
 	h.flag(r.contactTicks < r.cfg.ElectionTicks)
+	h.free(uint64(r.stalledTicks))
+	h.flag(r.diskStalled())
+	h.flag(r.resigned)
+	h.handover(&r.handover)
 	h.free(r.readCounter)
 	h.followerPart(&r.follower)
 	h.set(len(r.candidate.ballots), func(h *hasher, i int) {
@@ -221,6 +253,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 		h.word(uint64(r.candidate.ballots[i].say))
 	})
 	h.free(uint64(r.candidate.elapsedTicks))
+	h.flag(r.candidate.transfer)
 	h.leaderPart(&r.lead)
 	return digest.Finish(h.sum)
 }
@@ -246,6 +279,7 @@ func (h *hasher) log(l *raftLog) {
 	h.word(uint64(l.commitIndex))
 	h.word(uint64(l.handedIndex))
 	h.word(uint64(l.appliedIndex))
+	h.word(l.unappliedBytes)
 }
 
 func (h *hasher) followerPart(f *follower) {
@@ -263,6 +297,16 @@ func (h *hasher) followerPart(f *follower) {
 	h.word(uint64(f.incoming.term))
 	h.word(f.incoming.received)
 	h.flag(f.incoming.installing)
+}
+
+func (h *hasher) handover(o *handover) {
+	h.word(uint64(o.cause))
+	h.flag(o.tagged)
+	h.free(o.tag)
+	h.id(o.target)
+	h.free(uint64(o.elapsedTicks))
+	h.free(uint64(o.askedTicks))
+	h.flag(o.asked)
 }
 
 func (h *hasher) leaderPart(l *leading) {
@@ -286,9 +330,17 @@ func (h *hasher) leaderPart(l *leading) {
 		h.free(p.Stream.Sum)
 		h.free(uint64(p.Stream.AgeTicks))
 		h.flag(p.Stream.Repeated)
+		h.free(p.LeaseFrom)
+		h.word(uint64(p.CatchUp.Target))
+		h.free(uint64(p.CatchUp.Ticks))
+		h.flag(p.CatchUp.Done)
+		h.flag(p.Leaving)
+		h.word(uint64(p.ToldCommit))
 	})
 	h.word(uint64(l.termStart))
-	h.word(l.uncommittedBytes)
+	h.free(l.ticks)
+	h.free(uint64(l.preferredTicks))
+	h.flag(l.leaseVoid)
 	h.free(uint64(l.heartbeatElapsed))
 	h.free(l.reads.round)
 	h.word(uint64(len(l.reads.waiting)))

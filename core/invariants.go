@@ -79,7 +79,7 @@ var invariants = [...]struct {
 		return self != nil && self.Match > r.log.persistedIndex
 	}},
 	{"a leader does not commit what no quorum holds", func(r *Raft) bool {
-		return r.role == RoleLeader && r.log.commitIndex >= r.lead.termStart &&
+		return r.role == RoleLeader && r.log.commitIndex >= max(r.lead.termStart, r.members().Index) &&
 			Index(r.voters().Reached(r.matchOf)) < r.log.commitIndex
 	}},
 	{"reads that have a round come before those that wait for one", func(r *Raft) bool {
@@ -92,6 +92,39 @@ var invariants = [...]struct {
 			unassigned = unassigned || w.round == 0
 		}
 		return false
+	}},
+	{"a leader follows exactly the members, itself, and those who are yet to learn that they are none", func(r *Raft) bool {
+		if r.role != RoleLeader {
+			return false
+		}
+		broken := false
+		r.members().Each(func(id ReplicaID) { broken = broken || r.peer(id) == nil })
+		for i := range r.lead.peers {
+			p := &r.lead.peers[i]
+			broken = broken || p.Leaving != (!r.members().Has(p.ID) && p.ID != r.cfg.ID)
+		}
+		return broken
+	}},
+	{"configurations stand in the order of their entries, in the log or before it", func(r *Raft) bool {
+		for i := range r.configurations {
+			c := &r.configurations[i]
+			if c.Index > r.log.lastIndex() || i > 0 && c.Index <= r.configurations[i-1].Index {
+				return true
+			}
+		}
+		return false
+	}},
+	{"one configuration at most is uncommitted that this leader appended", func(r *Raft) bool {
+		n := 0
+		for i := range r.configurations {
+			if r.role == RoleLeader && r.configurations[i].Index > max(r.log.commitIndex, r.lead.termStart) {
+				n++
+			}
+		}
+		return n > 1
+	}},
+	{"who hands over was the leader, and does not do so for ever", func(r *Raft) bool {
+		return r.handover.active() && r.handover.elapsedTicks >= r.cfg.ElectionTicks
 	}},
 	{"queues stay within their bounds", func(r *Raft) bool {
 		n := uint32(len(r.lead.reads.waiting))

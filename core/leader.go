@@ -12,11 +12,15 @@ type leading struct {
 	// termStart is the index of the no-op that opened the term. Until it is
 	// committed, the leader does not know what is (dissertation §6.4).
 	termStart Index
-	// uncommittedBytes are those of the entries not committed, or committed and
-	// not applied here yet: all that may pile up.
-	uncommittedBytes uint64
+	// ticks is the time in office, from 1 on, so that zero names none.
+	ticks            uint64
 	heartbeatElapsed uint32
-	reads            confirmedReads
+	// preferredTicks have passed since it took office or tried to hand over to a
+	// voter of higher priority.
+	preferredTicks uint32
+	// leaseVoid: it has asked another replica to stand for election in this term.
+	leaseVoid bool
+	reads     confirmedReads
 	// sending is a snapshot older than the latest one that is still on its way
 	// to a peer; zero: none.
 	sending Snapshot
@@ -27,15 +31,11 @@ type leading struct {
 func (r *Raft) becomeLeader(out *Ready) {
 	r.becomeFollower(out)
 	r.role, r.leader = RoleLeader, r.cfg.ID
-	r.lead = leading{termStart: r.log.lastIndex() + 1}
-	for _, set := range [...][]ReplicaID{r.configuration.Voters, r.configuration.Outgoing, r.configuration.Learners} {
-		for _, id := range set {
-			r.addPeer(id)
-		}
+	if r.handover.active() {
+		r.endHandover(r.cfg.ID, out)
 	}
-	if first := max(r.log.appliedIndex, r.log.base.Index) + 1; first <= r.log.lastIndex() {
-		r.lead.uncommittedBytes = r.log.bytesBetween(first, r.log.lastIndex())
-	}
+	r.lead = leading{termStart: r.log.lastIndex() + 1, ticks: 1}
+	r.followMembers()
 	r.leaderAppend(EntryNoop, nil)
 	if self := r.peer(r.cfg.ID); self != nil {
 		self.Match = r.log.persistedIndex
@@ -80,14 +80,17 @@ func (r *Raft) leaderResigns(out *Ready) {
 // the least election timeout: others may have elected another leader by then,
 // and clients should look for it (dissertation §6.2).
 func (r *Raft) tickLeader(n uint32, out *Ready) {
+	r.lead.ticks += uint64(n)
 	for i := range r.lead.peers {
 		p := &r.lead.peers[i]
 		p.QuietTicks = saturate(p.QuietTicks, n)
 		p.Stream.AgeTicks = saturate(p.Stream.AgeTicks, n)
+		r.tickCatchUp(p, n)
 		if p.State == progress.Snapshot && p.QuietTicks >= 2*r.cfg.ElectionTicks {
 			p.BecomeProbe(p.Match + 1)
 		}
 	}
+	r.dropLeaving()
 	r.releaseSending(out)
 	if r.voters().Tally(r.heardFrom) != quorum.Won {
 		r.becomeFollower(out)
@@ -97,6 +100,7 @@ func (r *Raft) tickLeader(n uint32, out *Ready) {
 	if r.lead.heartbeatElapsed >= r.cfg.HeartbeatTicks {
 		r.sendHeartbeats(out)
 	}
+	r.tickPreferred(n, out)
 }
 
 func (r *Raft) heardFrom(id ReplicaID) quorum.Ballot {
@@ -115,14 +119,20 @@ func (r *Raft) handlePropose(proposals []Proposal, out *Ready) {
 		}
 		return
 	}
+	if r.handover.active() {
+		for i := range proposals {
+			r.refuse(out, proposals[i].Tag, RefusedTransferring)
+		}
+		return
+	}
 	for i := range proposals {
 		p := &proposals[i]
 		bytes := uint64(len(p.Data)) + entryOverheadBytes
 		switch {
 		case uint64(len(p.Data)) > r.cfg.Limits.EntryBytes:
 			r.refuse(out, p.Tag, RefusedTooLarge)
-		case r.lead.uncommittedBytes > 0 && r.lead.uncommittedBytes+bytes > r.cfg.Limits.UncommittedBytes:
-			r.refuse(out, p.Tag, RefusedUncommittedFull)
+		case r.log.unappliedBytes > 0 && r.log.unappliedBytes+bytes > r.cfg.Limits.UnappliedBytes:
+			r.refuse(out, p.Tag, RefusedUnappliedFull)
 		default:
 			id := r.leaderAppend(EntryCommand, p.Data)
 			out.Accepted = append(out.Accepted, Accepted{p.Tag, id})
@@ -141,7 +151,6 @@ func (r *Raft) leaderAppend(kind EntryKind, data []byte) EntryID {
 	}
 	e.Digest = e.Chain(r.log.lastDigest())
 	r.appendEntry(e)
-	r.lead.uncommittedBytes += e.Bytes()
 	return e.EntryID
 }
 

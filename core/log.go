@@ -29,6 +29,8 @@ type raftLog struct {
 	commitIndex    Index
 	handedIndex    Index // handed out to be applied
 	appliedIndex   Index
+	// unappliedBytes are those of the entries behind appliedIndex.
+	unappliedBytes uint64
 }
 
 func (l *raftLog) lastIndex() Index { return l.base.Index + Index(len(l.entries)) }
@@ -99,12 +101,14 @@ func (l *raftLog) page(lo, hi Index, bytesMax uint64) (entries []Entry, bytes ui
 	return all[:n:n], bytes
 }
 
-// bytesBetween is what the entries from lo to hi count for.
-func (l *raftLog) bytesBetween(lo, hi Index) (bytes uint64) {
-	for i := lo; i <= hi; i++ {
-		bytes += l.at(i).Bytes()
+// forgetUnapplied no longer counts the entries up to i, which are about to be
+// applied.
+func (l *raftLog) forgetUnapplied(i Index) {
+	for j := max(l.appliedIndex, l.base.Index) + 1; j <= i; j++ {
+		if e := l.at(j); e != nil {
+			l.unappliedBytes -= e.Bytes()
+		}
 	}
-	return bytes
 }
 
 // append adds e, which must follow the last entry, accepted in term.
@@ -113,6 +117,7 @@ func (l *raftLog) append(e Entry, term Term) {
 		panic(fmt.Sprintf("core: append of %v behind %v", e.EntryID, l.last()))
 	}
 	l.entries = append(l.entries, e)
+	l.unappliedBytes += e.Bytes()
 	l.acceptTerm = term
 }
 
@@ -122,6 +127,9 @@ func (l *raftLog) truncate(from Index) {
 		panic(fmt.Sprintf("core: truncation from %d with commit at %d", from, l.commitIndex))
 	}
 	n := from - l.base.Index - 1
+	for i := range l.entries[n:] {
+		l.unappliedBytes -= l.entries[int(n)+i].Bytes()
+	}
 	clear(l.entries[n:]) // and let go of their data
 	l.entries = l.entries[:n]
 	l.persistedIndex = min(l.persistedIndex, from-1)
@@ -137,6 +145,7 @@ func (l *raftLog) compact(to Index) {
 	if e == nil {
 		panic(fmt.Sprintf("core: compaction up to %d of a log that ends at %d", to, l.lastIndex()))
 	}
+	l.forgetUnapplied(to)
 	rest := l.entries[to-l.base.Index:]
 	l.base, l.baseDigest, l.baseTime = e.EntryID, e.Digest, e.Time
 	l.entries = append(make([]Entry, 0, len(rest)+len(rest)/2+16), rest...)
@@ -147,6 +156,7 @@ func (l *raftLog) compact(to Index) {
 func (l *raftLog) reset(s *Snapshot, term Term) {
 	l.base, l.baseDigest, l.baseTime = s.EntryID, s.Digest, s.Time
 	l.entries = nil
+	l.unappliedBytes = 0
 	l.acceptTerm = term
 	l.persistedIndex = s.Index
 }

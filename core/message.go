@@ -11,6 +11,7 @@ type MessageKind uint8
 //	AppendEntries    leader                peer       AppendEntriesResponse
 //	InstallSnapshot  leader                peer       InstallSnapshotResponse
 //	ReadIndex        follower              leader     ReadIndexResponse
+//	TimeoutNow       leader                voter      RequestVote, to all voters
 //
 // Every answer carries the sender's term. A request of a lower term is answered
 // with the term alone, so that its sender learns the newer one; an answer of a
@@ -24,6 +25,7 @@ const (
 	KindInstallSnapshotResponse
 	KindReadIndex
 	KindReadIndexResponse
+	KindTimeoutNow
 	kindEnd
 )
 
@@ -49,15 +51,19 @@ type Message struct {
 	InstallSnapshotResponse InstallSnapshotResponse
 	ReadIndex               ReadIndex
 	ReadIndexResponse       ReadIndexResponse
+	TimeoutNow              TimeoutNow
 }
 
 // RequestVote asks for a vote in the term For, which is the sender's term, or
 // with Pre set asks whether the vote would be given in the term after it
-// (dissertation §3.4, §9.6). Pre changes nothing at the voter.
+// (dissertation §3.4, §9.6). Pre changes nothing at the voter. With Transfer
+// the leader itself has asked the sender to stand, so that voters who hear that
+// leader answer all the same (§4.2.3); it is never set along with Pre.
 type RequestVote struct {
-	Pre  bool
-	For  Term
-	Last EntryID // where the candidate's log ends
+	Pre      bool
+	Transfer bool
+	For      Term
+	Last     EntryID // where the candidate's log ends
 }
 
 // RequestVoteResponse answers the request for the same For and Pre.
@@ -77,7 +83,11 @@ type AppendEntries struct {
 	// Round numbers the leader's rounds of contact within its term; the answer
 	// carries it back, and a read is confirmed by a quorum of answers to its
 	// round or a later one (dissertation §6.4).
-	Round   uint64
+	Round uint64
+	// Sent is the leader's time in office when this left, in its ticks, from 1
+	// on; the answer carries it back. A quorum of answers holds a lease from the
+	// earliest of them on (dissertation §6.4.1).
+	Sent    uint64
 	Entries []Entry
 }
 
@@ -92,6 +102,7 @@ type AppendEntriesResponse struct {
 	// before Prev whose term is not above Prev's.
 	Hint  EntryID
 	Round uint64
+	Sent  uint64
 }
 
 // InstallSnapshot carries the bytes of a snapshot from Offset on. The core
@@ -103,6 +114,7 @@ type InstallSnapshot struct {
 	Length   uint32
 	Data     []byte
 	Round    uint64
+	Sent     uint64
 }
 
 // InstallSnapshotResponse says how much of the stream the sender holds
@@ -114,6 +126,7 @@ type InstallSnapshotResponse struct {
 	Received uint64
 	Match    Index
 	Round    uint64
+	Sent     uint64
 }
 
 // ReadIndex asks the leader up to where the sender must have applied before
@@ -127,4 +140,10 @@ type ReadIndexResponse struct {
 	ID      ReadID
 	Index   Index
 	Refused RefusalReason
+}
+
+// TimeoutNow asks a voter whose log ends in Last to stand for election at
+// once: the leader of this term hands over to it (dissertation §3.10).
+type TimeoutNow struct {
+	Last EntryID
 }

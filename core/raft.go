@@ -29,11 +29,14 @@ type Limits struct {
 	MessageBytes     uint64 // entries of one AppendEntries; one entry always fits
 	InflightMessages uint32 // AppendEntries on their way to one peer, messages
 	InflightBytes    uint64 // the same in bytes
-	UncommittedBytes uint64 // a leader's entries that are not committed and applied; one always fits
-	ApplyBytes       uint64 // one page of committed entries; one entry always fits
-	TrailingBytes    uint64 // log kept behind a snapshot for slow followers
-	ChunkBytes       uint32 // one InstallSnapshot's data
-	Reads            uint32 // reads waiting, number
+	// UnappliedBytes are those of entries that the state machine has not applied.
+	// A leader takes no proposal beyond it, but one always fits; a follower whose
+	// state machine is behind what is committed takes no entry beyond it.
+	UnappliedBytes uint64
+	ApplyBytes     uint64 // one page of committed entries; one entry always fits
+	TrailingBytes  uint64 // log kept behind a snapshot for slow followers
+	ChunkBytes     uint32 // one InstallSnapshot's data
+	Reads          uint32 // reads waiting, number
 }
 
 // DefaultLimits suit a server.
@@ -43,7 +46,7 @@ func DefaultLimits() Limits {
 		MessageBytes:     256 << 10,
 		InflightMessages: 64,
 		InflightBytes:    4 << 20,
-		UncommittedBytes: 64 << 20,
+		UnappliedBytes:   64 << 20,
 		ApplyBytes:       1 << 20,
 		TrailingBytes:    16 << 20,
 		ChunkBytes:       256 << 10,
@@ -113,8 +116,10 @@ type Raft struct {
 	writtenVote ReplicaID
 
 	log raftLog
-	// configuration is the latest in the log, committed or not.
-	configuration Configuration
+	// configurations are those from the one in force at the log's base on: the
+	// last one counts, committed or not, and the one before it does again when
+	// its entry is truncated. There is always at least one.
+	configurations []Configuration
 	// snapshot is the latest durable one.
 	snapshot Snapshot
 
@@ -130,10 +135,16 @@ type Raft struct {
 	jitterUsed      bool
 	// contactTicks have passed since a leader was heard, at most ElectionTicks.
 	contactTicks uint32
+	// stalledTicks have passed since anything became durable, though something
+	// was waiting to.
+	stalledTicks uint32
+	// resigned: it stands for no election until it is started again.
+	resigned bool
 
 	follower  follower
 	candidate candidate
 	lead      leading
+	handover  handover
 
 	// readCounter numbers the read index requests of this boot.
 	readCounter uint64
@@ -150,18 +161,25 @@ func New(cfg Config, st State) (*Raft, error) {
 		return nil, err
 	}
 	r := &Raft{
-		cfg:           cfg,
-		term:          st.HardState.Term,
-		vote:          st.HardState.Vote,
-		configuration: st.Snapshot.Configuration,
-		snapshot:      st.Snapshot,
-		jitter:        cfg.Jitter,
+		cfg:            cfg,
+		term:           st.HardState.Term,
+		vote:           st.HardState.Vote,
+		configurations: []Configuration{st.Snapshot.Configuration},
+		snapshot:       st.Snapshot,
+		jitter:         cfg.Jitter,
 	}
 	r.log = raftLog{base: st.Base, baseDigest: st.BaseDigest, baseTime: st.BaseTime}
 	if len(st.Entries) == 0 {
 		r.log.base, r.log.baseDigest, r.log.baseTime = st.Snapshot.EntryID, st.Snapshot.Digest, st.Snapshot.Time
 	}
-	r.log.entries = append([]Entry(nil), st.Entries...)
+	for i := range st.Entries {
+		e := &st.Entries[i]
+		r.log.append(*e, e.Term)
+		if e.Kind == EntryConfiguration && e.Index > st.Snapshot.Index {
+			r.configurations = append(r.configurations, mustDecode(e))
+		}
+	}
+	r.log.forgetUnapplied(st.Snapshot.Index)
 	last := r.log.last()
 	// A power loss may keep an entry and lose the hard state written along with
 	// it. Its term was never spoken of, so the vote in it is still free.
@@ -200,7 +218,15 @@ func (r *Raft) Step(in *Input, out *Ready) error {
 	case InputPropose:
 		r.handlePropose(in.Proposals, out)
 	case InputRead:
-		r.handleRead(in.Tag, out)
+		r.handleRead(in, out)
+	case InputChange:
+		r.handleChange(in.Tag, &in.Change, out)
+	case InputTransfer:
+		r.handleTransfer(in.Tag, in.Target, out)
+	case InputCampaign:
+		r.handleCampaign(in.Tag, out)
+	case InputResign:
+		r.handleResign(in.Tag, out)
 	case InputPersisted:
 		r.handlePersisted(in.Persisted, out)
 	case InputApplied:
@@ -256,18 +282,20 @@ func (r *Raft) handleMessage(m *Message, out *Ready) error {
 		r.handleReadIndex(m, out)
 	case KindReadIndexResponse:
 		r.handleReadIndexResponse(m, out)
+	case KindTimeoutNow:
+		r.handleTimeoutNow(m, out)
 	}
 	return nil
 }
 
 // adopts says whether a message of a newer term moves this replica to it. A
 // pre-vote moves nobody (dissertation §9.6), and neither does a candidate as
-// long as a leader is heard (§4.2.3).
+// long as a leader is heard, unless that leader wants it (§4.2.3).
 func (r *Raft) adopts(m *Message) bool {
 	if m.Kind != KindRequestVote {
 		return true
 	}
-	return !m.RequestVote.Pre && !r.hearsLeader()
+	return !m.RequestVote.Pre && (m.RequestVote.Transfer || !r.hearsLeader())
 }
 
 // adoptTerm moves to a newer term as a follower without a leader or a vote.
@@ -281,6 +309,8 @@ func (r *Raft) handleTick(in *Input, out *Ready) {
 		r.jitter, r.jitterUsed = in.Jitter, false
 	}
 	r.clock += uint64(in.Ticks)
+	r.tickDisk(in.Ticks, out)
+	r.tickHandover(in.Ticks, out)
 	switch r.role {
 	case RoleFollower:
 		r.tickFollower(in.Ticks, out)
@@ -301,12 +331,14 @@ func (r *Raft) handlePersisted(p Persisted, out *Ready) {
 		return
 	}
 	if p.Term > r.durableTerm || p.Term == r.durableTerm && r.durableVote == 0 {
+		r.stalledTicks = 0
 		r.durableTerm, r.durableVote = p.Term, p.Vote
 		if r.role == RoleCandidate && r.durableTerm == r.term && r.durableVote == r.cfg.ID {
 			r.countBallot(r.cfg.ID, quorum.BallotYes, out)
 		}
 	}
 	if p.Log.Term == r.log.acceptTerm && p.Log.Index > r.log.persistedIndex {
+		r.stalledTicks = 0
 		r.log.persistedIndex = p.Log.Index
 		if r.role == RoleLeader {
 			r.leaderPersisted(out)
@@ -319,23 +351,25 @@ func (r *Raft) handleApplied(i Index) {
 		r.halt(HaltApplied)
 		return
 	}
-	if first := max(r.log.appliedIndex, r.log.base.Index) + 1; r.role == RoleLeader && first <= i {
-		r.lead.uncommittedBytes -= min(r.lead.uncommittedBytes, r.log.bytesBetween(first, i))
-	}
+	r.log.forgetUnapplied(i)
 	r.log.appliedIndex = max(r.log.appliedIndex, i)
 }
 
 // outline is what a step may change that the world is told of.
 type outline struct {
-	term   Term
-	role   Role
-	leader ReplicaID
+	term          Term
+	role          Role
+	leader        ReplicaID
+	configuration Index
 }
 
-func (r *Raft) outline() outline { return outline{r.term, r.role, r.leader} }
+func (r *Raft) outline() outline { return outline{r.term, r.role, r.leader, r.members().Index} }
 
 // finish writes what follows from the difference between before and now.
 func (r *Raft) finish(before outline, out *Ready) {
+	if r.role == RoleLeader {
+		r.advanceChange(out)
+	}
 	if r.appendedFrom != 0 {
 		out.Entries, _ = r.log.page(r.appendedFrom, r.log.lastIndex(), ^uint64(0))
 	}
@@ -350,15 +384,22 @@ func (r *Raft) finish(before outline, out *Ready) {
 		out.Committed, _ = l.page(l.handedIndex+1, l.commitIndex, r.cfg.Limits.ApplyBytes)
 		l.handedIndex += Index(len(out.Committed))
 	}
-	out.LeaderChanged = r.outline() != before
+	out.LeaderChanged = r.role != before.role || r.leader != before.leader || r.term != before.term
 	out.LostLeadership = before.role == RoleLeader && (r.role != RoleLeader || r.term != before.term)
 	out.Leader, out.Term = r.leader, r.term
+	if c := r.members(); c.Index != before.configuration {
+		out.ConfigurationSet, out.Configuration = true, *c
+	}
 	out.WantJitter = r.jitterUsed
 }
 
-// appendEntry writes e at the end of the log.
+// appendEntry writes e at the end of the log. A configuration takes effect
+// with that (dissertation §4.1).
 func (r *Raft) appendEntry(e Entry) {
 	r.log.append(e, r.term)
+	if e.Kind == EntryConfiguration {
+		r.configurations = append(r.configurations, mustDecode(&e))
+	}
 	if r.appendedFrom == 0 {
 		r.appendedFrom = e.Index
 	}
@@ -391,19 +432,28 @@ func (r *Raft) refuseAll(in *Input, out *Ready, reason RefusalReason) {
 		for i := range in.Proposals {
 			r.refuse(out, in.Proposals[i].Tag, reason)
 		}
-	case InputRead:
+	case InputRead, InputChange, InputTransfer, InputCampaign, InputResign:
 		r.refuse(out, in.Tag, reason)
+	}
+	if r.handover.tagged {
+		r.refuse(out, r.handover.tag, reason)
+		r.handover = handover{}
 	}
 }
 
 func (r *Raft) refuse(out *Ready, tag uint64, reason RefusalReason) {
-	out.Refusals = append(out.Refusals, Refusal{tag, reason, r.leader})
+	leader := r.leader
+	if reason == RefusedTransferring {
+		leader = r.handover.target
+	}
+	out.Refusals = append(out.Refusals, Refusal{tag, reason, leader})
 }
 
-// voters is the current configuration as quorum sees it.
-func (r *Raft) voters() quorum.Joint {
-	return quorum.Joint{Incoming: r.configuration.Voters, Outgoing: r.configuration.Outgoing}
-}
+// members is the configuration that counts.
+func (r *Raft) members() *Configuration { return &r.configurations[len(r.configurations)-1] }
+
+// voters is that configuration as quorum sees it.
+func (r *Raft) voters() quorum.Joint { return r.members().Joint() }
 
 // HaltReason says why a replica halted.
 type HaltReason uint8
@@ -446,7 +496,7 @@ func checkConfig(cfg *Config) error {
 		return fmt.Errorf("%w: election timeout of %d ticks with a heartbeat every %d: want at least 3 heartbeats, at most %d ticks",
 			ErrConfig, cfg.ElectionTicks, cfg.HeartbeatTicks, 1<<20)
 	case l.EntryBytes == 0 || l.MessageBytes == 0 || l.InflightMessages == 0 || l.InflightBytes == 0 ||
-		l.UncommittedBytes == 0 || l.ApplyBytes == 0 || l.ChunkBytes == 0 || l.Reads == 0:
+		l.UnappliedBytes == 0 || l.ApplyBytes == 0 || l.ChunkBytes == 0 || l.Reads == 0:
 		return fmt.Errorf("%w: a limit is zero: %+v", ErrConfig, *l)
 	case l.InflightMessages > 1<<12:
 		return fmt.Errorf("%w: %d messages in flight, at most %d", ErrConfig, l.InflightMessages, 1<<12)
@@ -455,8 +505,11 @@ func checkConfig(cfg *Config) error {
 }
 
 func checkState(st *State) error {
-	if err := checkConfiguration(&st.Snapshot.Configuration); err != nil {
-		return fmt.Errorf("%w: %w", ErrState, err)
+	// A replica that is to be added knows nobody until a leader tells it.
+	if c := &st.Snapshot.Configuration; st.Snapshot.Index > 0 || len(c.Voters) > 0 {
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("%w: %w", ErrState, err)
+		}
 	}
 	prev, chain, time := st.Base, st.BaseDigest, st.BaseTime
 	for i := range st.Entries {
@@ -466,6 +519,9 @@ func checkState(st *State) error {
 		}
 		if e.Digest != e.Chain(chain) {
 			return fmt.Errorf("%w: entry %v does not continue the digest of %v", ErrState, e.EntryID, prev)
+		}
+		if err := checkEntry(e); err != nil {
+			return fmt.Errorf("%w: %w", ErrState, err)
 		}
 		prev, chain, time = e.EntryID, e.Digest, e.Time
 	}
@@ -483,23 +539,6 @@ func checkState(st *State) error {
 	}
 	if st.HardState.Commit > last {
 		return fmt.Errorf("%w: commit %d, last %d", ErrLostLog, st.HardState.Commit, last)
-	}
-	return nil
-}
-
-func checkConfiguration(c *Configuration) error {
-	if len(c.Voters) == 0 {
-		return errors.New("a configuration without voters")
-	}
-	for _, set := range [...][]ReplicaID{c.Voters, c.Outgoing, c.Learners} {
-		if len(set) > quorum.VotersMax {
-			return fmt.Errorf("%d members, at most %d", len(set), quorum.VotersMax)
-		}
-		for i, id := range set {
-			if id == 0 || i > 0 && id <= set[i-1] {
-				return fmt.Errorf("members %v are not sorted, or repeat, or hold zero", set)
-			}
-		}
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func TestStateThatContradictsItselfIsRefused(t *testing.T) {
 	gap := e
 	gap.Index = 2
 	for name, st := range map[string]State{
-		"no voters":         {},
+		"no voters":         {Snapshot: Snapshot{EntryID: EntryID{Term: 1, Index: 1}}},
 		"commit beyond log": {Snapshot: conf, HardState: HardState{Term: 1, Commit: 2}, Entries: []Entry{e}},
 		"gap":               {Snapshot: conf, Entries: []Entry{gap}},
 		"snapshot not held": {Snapshot: Snapshot{EntryID: EntryID{Term: 1, Index: 5}, Configuration: conf.Configuration}, Entries: []Entry{e}},

@@ -10,6 +10,14 @@ import "github.com/seaworthy-raft/seaworthy/core/progress"
 // A round is named by the leader's term and a counter that starts at zero with
 // the term: a term has one leader, and a replica leads a term once, so no
 // answer can be taken for one to another round.
+//
+// A lease spares the round (§6.4.1): followers that hear a leader vote for
+// nobody else for an election timeout, so as long as a quorum has heard it
+// within less than that, no other leader can have committed anything. What
+// breaks that promise makes the lease void: a transfer asks for votes in spite
+// of it, so a leader that has begun one holds no lease in its term any more. A
+// replica that has started again keeps its promise as if it had just heard a
+// leader.
 
 // confirmedReads is the leader's part.
 type confirmedReads struct {
@@ -39,8 +47,11 @@ type forwardedRead struct {
 	counter uint64 // of its request; zero: not sent yet
 }
 
-func (r *Raft) handleRead(tag uint64, out *Ready) {
+func (r *Raft) handleRead(in *Input, out *Ready) {
+	tag := in.Tag
 	switch {
+	case r.role == RoleLeader && in.Lease && r.leaseHolds(in.LeaseDriftPPM):
+		out.Reads = append(out.Reads, ReadReady{tag, r.log.commitIndex, true})
 	case r.role == RoleLeader:
 		if uint32(len(r.lead.reads.waiting)) >= r.cfg.Limits.Reads {
 			r.refuse(out, tag, RefusedReadsFull)
@@ -56,6 +67,33 @@ func (r *Raft) handleRead(tag uint64, out *Ready) {
 		r.follower.reads.waiting = append(r.follower.reads.waiting, forwardedRead{tag: tag})
 		r.forwardReads(out)
 	}
+}
+
+// leaseHolds says whether no other replica can have been elected: a quorum
+// promised to vote for nobody for ElectionTicks of its own clocks, when it
+// heard what this leader sent at a time that is not long gone by its own.
+// Clocks are read in whole ticks, so each side may be wrong by one.
+func (r *Raft) leaseHolds(driftPPM uint32) bool {
+	if r.lead.leaseVoid || r.log.commitIndex < r.lead.termStart {
+		return false
+	}
+	from := r.voters().Reached(r.leaseOf)
+	if from == 0 {
+		return false
+	}
+	const million = 1_000_000
+	elapsed, timeout := r.lead.ticks-from, uint64(r.cfg.ElectionTicks)
+	return elapsed < timeout && (elapsed+1)*(million+uint64(driftPPM)) <= (timeout-1)*million
+}
+
+func (r *Raft) leaseOf(id ReplicaID) uint64 {
+	if id == r.cfg.ID {
+		return r.lead.ticks
+	}
+	if p := r.peer(id); p != nil {
+		return p.LeaseFrom
+	}
+	return 0
 }
 
 // startRound begins a round for the reads that have none, unless one is out
@@ -78,8 +116,10 @@ func (r *Raft) startRound(out *Ready) {
 	r.confirmReads(out)
 }
 
-// answeredRound notes that a peer was in this term when the round reached it.
-func (r *Raft) answeredRound(p *progress.Progress, round uint64, out *Ready) {
+// answered notes that a peer was in this term when it got what was sent then,
+// in that round. An answer that waited for its disk may name neither.
+func (r *Raft) answered(p *progress.Progress, round, sent uint64, out *Ready) {
+	p.LeaseFrom = max(p.LeaseFrom, sent)
 	if round > p.Round {
 		p.Round = round
 		r.confirmReads(out)
@@ -97,7 +137,7 @@ func (r *Raft) confirmReads(out *Ready) {
 	for n < len(reads.waiting) && reads.waiting[n].round != 0 && reads.waiting[n].round <= confirmed {
 		w := &reads.waiting[n]
 		if w.id == (ReadID{}) {
-			out.Reads = append(out.Reads, ReadReady{w.tag, w.index})
+			out.Reads = append(out.Reads, ReadReady{w.tag, w.index, false})
 		} else {
 			resp := &r.message(out, KindReadIndexResponse, w.id.Replica, false).ReadIndexResponse
 			resp.ID, resp.Index = w.id, w.index
@@ -206,7 +246,7 @@ func (r *Raft) handleReadIndexResponse(m *Message, out *Ready) {
 	n := 0
 	for n < len(f.waiting) && f.waiting[n].counter == f.counter {
 		if a.Refused == RefusedNone {
-			out.Reads = append(out.Reads, ReadReady{f.waiting[n].tag, a.Index})
+			out.Reads = append(out.Reads, ReadReady{f.waiting[n].tag, a.Index, false})
 		} else {
 			r.refuse(out, f.waiting[n].tag, a.Refused)
 		}

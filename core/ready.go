@@ -1,8 +1,8 @@
 package core
 
-// Ready is what the driver owes after a step, from top to bottom. The caller
+// Ready is what the host owes after a step, from top to bottom. The caller
 // owns it and passes it to every Step, which empties it first; slices in it
-// are valid until the next Step. A driver may overlap duties as long as the
+// are valid until the next Step. A host may overlap duties as long as the
 // ones that wait for the disk do wait.
 type Ready struct {
 	// 1. The disk. What a step asks for is one write, and writes reach the disk
@@ -50,6 +50,7 @@ type Ready struct {
 
 	// 6. What became of inputs that carried a tag.
 	Accepted []Accepted
+	Done     []Done
 	Refusals []Refusal
 
 	// 7. LeaderChanged says that role, leader or term is not what it was.
@@ -60,7 +61,15 @@ type Ready struct {
 	// longer: who waits for its accepted proposals can not know their fate.
 	LostLeadership bool
 
-	// 8. WantJitter asks for Input.Jitter with the next tick.
+	// 8. Configuration, when ConfigurationSet, is now the latest in the log,
+	// committed or not: these are the replicas to talk to.
+	ConfigurationSet bool
+	Configuration    Configuration
+
+	// 9. Events are what a human would like to know.
+	Events []Event
+
+	// 10. WantJitter asks for Input.Jitter with the next tick.
 	WantJitter bool
 }
 
@@ -78,13 +87,56 @@ type SnapshotChunk struct {
 type ReadReady struct {
 	Tag   uint64
 	Index Index
+	Lease bool // it rests on a lease, and so on the stated bound
 }
 
-// Accepted says that the proposal named by Tag is in this leader's log as ID.
-// Whether it will be committed is not known yet.
+// Accepted says that the proposal or change named by Tag is in this leader's
+// log as ID. Whether it will be committed is not known yet.
 type Accepted struct {
 	Tag uint64
 	ID  EntryID
+}
+
+// Done says that what the input named by Tag asked for has come about: after
+// a transfer Leader leads, after a resignation this replica does not.
+type Done struct {
+	Tag    uint64
+	Leader ReplicaID // zero: unknown yet
+}
+
+// EventKind says what happened.
+type EventKind uint8
+
+const (
+	// EventPromoted: the configuration that made the learner Replica a voter is
+	// committed.
+	EventPromoted EventKind = iota + 1
+	// EventRemoved: so is the one that Replica is no member of any more.
+	EventRemoved
+	// EventHandover: this leader hands over to Replica of its own accord.
+	EventHandover
+	// EventHandoverAborted: a transfer to Replica, asked for or not, came to
+	// nothing within an election timeout.
+	EventHandoverAborted
+	// EventDiskStalled: nothing became durable here for an election timeout,
+	// though something is waiting.
+	EventDiskStalled
+)
+
+var eventNames = [...]string{"none", "promoted", "removed", "handover", "handover aborted", "disk stalled"}
+
+func (k EventKind) String() string {
+	if int(k) < len(eventNames) {
+		return eventNames[k]
+	}
+	return "unknown"
+}
+
+// Event is something that happened at this replica; Replica is whom it is
+// about.
+type Event struct {
+	Kind    EventKind
+	Replica ReplicaID
 }
 
 // Refusal says that the input named by Tag had no effect and never will have.
@@ -107,9 +159,9 @@ const (
 	RefusedLeadershipLost
 	// RefusedTooLarge: one proposal exceeds Limits.EntryBytes.
 	RefusedTooLarge
-	// RefusedUncommittedFull: Limits.UncommittedBytes already wait to be
+	// RefusedUnappliedFull: Limits.UnappliedBytes already wait to be
 	// committed and applied.
-	RefusedUncommittedFull
+	RefusedUnappliedFull
 	// RefusedReadsFull: Limits.Reads are already waiting.
 	RefusedReadsFull
 	// RefusedTimeout: the leader did not answer within an upper election
@@ -117,11 +169,42 @@ const (
 	RefusedTimeout
 	// RefusedHalted: the replica has halted; see Raft.Halted.
 	RefusedHalted
+	// RefusedTransferring: the leader is handing over; Leader is to whom.
+	RefusedTransferring
+	// RefusedTransferAborted: the target did not take over within an election
+	// timeout; this replica leads on, if it still leads.
+	RefusedTransferAborted
+	// RefusedNoTarget: no other voter is in touch and could take over, or not
+	// the one that was named.
+	RefusedNoTarget
+	// RefusedNotVoter: this replica may not stand for election.
+	RefusedNotVoter
+	// RefusedTermNotOpen: the leader has not committed an entry of its own term
+	// yet, and may not change members before it has.
+	RefusedTermNotOpen
+	// RefusedChangePending: the change before is not committed, or leads through
+	// a joint configuration that has not been left.
+	RefusedChangePending
+	// RefusedConfigurationMoved: Change.If is not in force any more.
+	RefusedConfigurationMoved
+	// RefusedNoChange, RefusedUsedID, RefusedNoMember, RefusedTwice,
+	// RefusedNoVoters, RefusedTooManyMembers: the change is not one; see the
+	// errors of package confchange.
+	RefusedNoChange
+	RefusedUsedID
+	RefusedNoMember
+	RefusedTwice
+	RefusedNoVoters
+	RefusedTooManyMembers
 )
 
 var refusalNames = [...]string{
 	"none", "not leader", "no leader", "leadership lost", "too large",
-	"uncommitted full", "reads full", "timeout", "halted",
+	"unapplied full", "reads full", "timeout", "halted",
+	"leadership is being transferred", "transfer aborted", "no target", "not a voter",
+	"no entry of the term committed yet", "a change is pending", "configuration moved on",
+	"nothing changes", "id used before", "no such member", "two operations on one replica",
+	"no voters would be left", "too many members",
 }
 
 func (r RefusalReason) String() string {
@@ -147,6 +230,10 @@ func (rd *Ready) reset() {
 	rd.Released = rd.Released[:0]
 	rd.Messages, rd.Held = rd.Messages[:0], rd.Held[:0]
 	rd.Reads, rd.Accepted, rd.Refusals = rd.Reads[:0], rd.Accepted[:0], rd.Refusals[:0]
+	rd.Done, rd.Events = rd.Done[:0], rd.Events[:0]
+	if rd.ConfigurationSet {
+		rd.ConfigurationSet, rd.Configuration = false, Configuration{}
+	}
 	rd.LeaderChanged, rd.LostLeadership = false, false
 	rd.Leader, rd.Term, rd.WantJitter = 0, 0, false
 }

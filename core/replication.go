@@ -53,8 +53,9 @@ func (r *Raft) sendAppend(p *progress.Progress, entries []Entry, out *Ready) {
 	term, chain, _ := r.log.position(prev)
 	a := &r.message(out, KindAppendEntries, p.ID, false).AppendEntries
 	a.Prev, a.PrevDigest = EntryID{Term: term, Index: prev}, chain
-	a.Commit, a.Round = r.log.commitIndex, r.lead.reads.round
+	a.Commit, a.Round, a.Sent = r.log.commitIndex, r.lead.reads.round, r.lead.ticks
 	a.Entries = entries
+	p.ToldCommit = a.Commit
 }
 
 // sendHeartbeats tells every peer that this leader leads, how far the commit
@@ -70,7 +71,7 @@ func (r *Raft) sendHeartbeats(out *Ready) {
 			// Nothing is known to match but the beginning. Who is silent gets no
 			// bytes of a snapshot before it has answered this.
 			a := &r.message(out, KindAppendEntries, p.ID, false).AppendEntries
-			a.Round = r.lead.reads.round
+			a.Round, a.Sent = r.lead.reads.round, r.lead.ticks
 		case p.Next <= r.log.base.Index:
 			r.startStream(p, out)
 		default:
@@ -92,7 +93,7 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 		return
 	}
 	a := &m.AppendEntriesResponse
-	r.answeredRound(p, a.Round, out)
+	r.answered(p, a.Round, a.Sent, out)
 	if a.Reject {
 		if p.Refused(a.Prev, r.nextAfter(a.Hint)) {
 			r.sendEntries(p, out)
@@ -118,6 +119,19 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 	}
 	r.releaseSending(out)
 	r.sendEntries(p, out)
+	r.followedUp(p, out)
+}
+
+// followedUp goes on with what waited for p to have more of the log. p may be
+// no peer after that.
+func (r *Raft) followedUp(p *progress.Progress, out *Ready) {
+	if p.ID == r.handover.target && !r.handover.asked {
+		r.askToStand(out)
+	}
+	r.catchUp(p)
+	if p.Leaving {
+		r.dropLeaving()
+	}
 }
 
 // nextAfter is where to probe a follower whose log may match up to hint: past

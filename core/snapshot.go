@@ -81,16 +81,27 @@ func (r *Raft) releaseSending(out *Ready) {
 	}
 }
 
-// compact drops what the latest snapshot covers, but for TrailingBytes.
+// compact drops what the latest snapshot covers, but for TrailingBytes, and
+// for what follows a snapshot that is on its way to a peer: without it the peer
+// would need the next one as soon as it has this one. There is a bound to that
+// too.
 func (r *Raft) compact(out *Ready) {
 	to := min(r.snapshot.Index, r.log.appliedIndex)
+	wanted := to
+	for i := range r.lead.peers {
+		if p := &r.lead.peers[i]; p.State == progress.Snapshot {
+			wanted = min(wanted, p.Stream.ID.Index)
+		}
+	}
 	for bytes := uint64(0); to > r.log.base.Index; to-- {
-		if bytes += r.log.at(to).Bytes(); bytes > r.cfg.Limits.TrailingBytes {
+		bytes += r.log.at(to).Bytes()
+		if bytes > r.cfg.Limits.TrailingBytes && (to <= wanted || bytes > r.cfg.Limits.UnappliedBytes) {
 			break
 		}
 	}
 	if to > r.log.base.Index {
 		r.log.compact(to)
+		r.compactConfigurations(to)
 		out.Compact = to
 	}
 }
@@ -112,7 +123,7 @@ func (r *Raft) sendChunk(p *progress.Progress, out *Ready) {
 	}
 	c.Offset = p.Stream.Offset
 	c.Length = uint32(min(uint64(r.cfg.Limits.ChunkBytes), p.Stream.Size-p.Stream.Offset))
-	c.Round = r.lead.reads.round
+	c.Round, c.Sent = r.lead.reads.round, r.lead.ticks
 }
 
 // repeatChunk sends the chunk again when its answer is overdue.
@@ -133,7 +144,7 @@ func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
 		return
 	}
 	a := &m.InstallSnapshotResponse
-	r.answeredRound(p, a.Round, out)
+	r.answered(p, a.Round, a.Sent, out)
 	if a.Match > 0 && p.Accepted(a.Match) {
 		r.leaderCommit(out)
 	}
@@ -166,13 +177,13 @@ func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
 func (r *Raft) handleInstallSnapshot(m *Message, out *Ready) {
 	c := &m.InstallSnapshot
 	if m.Term < r.term {
-		r.answerInstall(m.From, &Snapshot{}, 0, 0, 0, out) // only the term counts
+		r.answerInstall(m.From, &InstallSnapshot{}, 0, 0, out) // only the term counts
 		return
 	}
 	r.hearFrom(m.From, out)
 	if c.Snapshot.Index <= r.log.commitIndex {
 		// Everything committed here matches the leader's log.
-		r.answerInstall(m.From, &c.Snapshot, 0, r.log.commitIndex, c.Round, out)
+		r.answerInstall(m.From, c, 0, r.log.commitIndex, out)
 		return
 	}
 	in := &r.follower.incoming
@@ -180,7 +191,7 @@ func (r *Raft) handleInstallSnapshot(m *Message, out *Ready) {
 		*in = incomingSnapshot{snapshot: c.Snapshot, term: m.Term}
 	}
 	if !in.snapshot.Same(&c.Snapshot) {
-		r.answerInstall(m.From, &c.Snapshot, 0, 0, c.Round, out)
+		r.answerInstall(m.From, c, 0, 0, out)
 		return
 	}
 	if c.Offset == in.received && !in.installing && (len(c.Data) > 0 || in.snapshot.Size == 0) {
@@ -189,7 +200,7 @@ func (r *Raft) handleInstallSnapshot(m *Message, out *Ready) {
 		out.ChunkSet = true
 		out.Chunk = SnapshotChunk{Snapshot: in.snapshot, Offset: c.Offset, Data: c.Data, Last: in.installing}
 	}
-	r.answerInstall(m.From, &c.Snapshot, in.received, 0, c.Round, out)
+	r.answerInstall(m.From, c, in.received, 0, out)
 }
 
 // supersedes says whether the stream that m begins replaces the one under
@@ -207,10 +218,13 @@ func (r *Raft) supersedes(in *incomingSnapshot, m *Message) bool {
 	}
 }
 
-func (r *Raft) answerInstall(to ReplicaID, s *Snapshot, received uint64, match Index, round uint64, out *Ready) {
+// answerInstall says how the stream that c is a chunk of stands. An answer to
+// no chunk in particular names no round and no time.
+func (r *Raft) answerInstall(to ReplicaID, c *InstallSnapshot, received uint64, match Index, out *Ready) {
 	a := &r.message(out, KindInstallSnapshotResponse, to, match > 0 || received > 0).InstallSnapshotResponse
-	a.Snapshot, a.Sum = s.EntryID, s.Sum
-	a.Received, a.Match, a.Round = received, match, round
+	a.Snapshot, a.Sum = c.Snapshot.EntryID, c.Snapshot.Sum
+	a.Received, a.Match = received, match
+	a.Round, a.Sent = c.Round, c.Sent
 }
 
 // handleSnapshotInstalled makes a durable snapshot from the leader count. What
@@ -236,11 +250,17 @@ func (r *Raft) handleSnapshotInstalled(s *Snapshot, out *Ready) {
 		return
 	}
 	if held {
+		r.commitTo(s.Index, out)
 		r.log.compact(s.Index)
+		r.compactConfigurations(s.Index)
 		out.Compact = s.Index
 	} else {
+		// What counted before, be it of a later index, is of a log that is gone.
 		r.log.reset(s, r.term)
-		r.configuration = s.Configuration
+		if r.members().Has(r.cfg.ID) && !s.Configuration.Has(r.cfg.ID) {
+			out.Events = append(out.Events, Event{EventRemoved, r.cfg.ID})
+		}
+		r.configurations = []Configuration{s.Configuration}
 		out.Reset = true
 	}
 	r.adoptSnapshot(s, out)
@@ -249,7 +269,7 @@ func (r *Raft) handleSnapshotInstalled(s *Snapshot, out *Ready) {
 	r.log.handedIndex = s.Index
 	out.RestoreSet, out.Restore = true, *s
 	if r.role == RoleFollower && r.leader != 0 {
-		r.answerInstall(r.leader, s, s.Size, s.Index, 0, out)
+		r.answerInstall(r.leader, &InstallSnapshot{Snapshot: *s}, s.Size, s.Index, out)
 	}
 }
 
@@ -261,6 +281,6 @@ func (r *Raft) handleSnapshotFailed(s *Snapshot, out *Ready) {
 	}
 	*in = incomingSnapshot{}
 	if r.role == RoleFollower && r.leader != 0 {
-		r.answerInstall(r.leader, s, 0, 0, 0, out)
+		r.answerInstall(r.leader, &InstallSnapshot{Snapshot: *s}, 0, 0, out)
 	}
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/core/digest"
 	"github.com/seaworthy-raft/seaworthy/core/ids"
 )
@@ -16,6 +17,13 @@ type (
 	ReadID    = ids.ReadID
 )
 
+// The names of package confchange, likewise.
+type (
+	Configuration = confchange.Configuration
+	Member        = confchange.Member
+	Operation     = confchange.Operation
+)
+
 // EntryKind says who reads an entry's data.
 type EntryKind uint8
 
@@ -24,7 +32,8 @@ const (
 	EntryCommand EntryKind = iota + 1
 	// EntryNoop opens a leader's term (dissertation §6.4). It has no data.
 	EntryNoop
-	// EntryConfiguration changes the members (dissertation §4).
+	// EntryConfiguration changes the members (dissertation §4): its data is the
+	// encoding of a Configuration whose Index is the entry's.
 	EntryConfiguration
 )
 
@@ -46,7 +55,7 @@ type Entry struct {
 
 // entryOverheadBytes is what an entry costs beside its data, in every bound
 // that counts bytes.
-const entryOverheadBytes = 32
+const entryOverheadBytes = 80
 
 // Bytes is what the entry counts for in every bound on bytes.
 func (e *Entry) Bytes() uint64 { return uint64(len(e.Data)) + entryOverheadBytes }
@@ -68,16 +77,6 @@ type HardState struct {
 	Term   Term
 	Vote   ReplicaID // zero: no vote in this term
 	Commit Index
-}
-
-// Configuration is a set of members. With Outgoing empty, a majority of
-// Voters decides; otherwise it is joint, and a majority of each of the two
-// decides (dissertation §4.3). Learners follow the log and decide nothing. The
-// slices are sorted, without repeats, and never changed once shared.
-type Configuration struct {
-	Voters   []ReplicaID
-	Outgoing []ReplicaID
-	Learners []ReplicaID
 }
 
 // Snapshot names a state of the state machine and its position in the log.

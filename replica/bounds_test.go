@@ -23,7 +23,7 @@ func (f *flaky) ReadSnapshot(s *core.Snapshot, o uint64, p []byte) (int, error) 
 }
 
 // lagging cluster: replica 3 is behind the leader's base.
-func laggingCluster(t *testing.T) (*cluster, *node) {
+func laggingCluster(t *testing.T) (*cluster, *host) {
 	o := Options{SnapshotBytes: 500}
 	c := newCluster(t, 3, o)
 	n := c.elect(1)
@@ -51,11 +51,11 @@ func TestUnreadableSnapshotStillAnswersTheReadOfItsStep(t *testing.T) {
 			if m.To != 3 {
 				continue
 			}
-			if err := c.nodes[2].replica.Receive(&m); err != nil {
+			if err := c.hosts[2].replica.Receive(&m); err != nil {
 				t.Fatal(err)
 			}
-			c.nodes[2].settle()
-			for _, k := range c.nodes[2].take() {
+			c.hosts[2].settle()
+			for _, k := range c.hosts[2].take() {
 				if k.Kind == core.KindInstallSnapshotResponse {
 					k := k
 					resp = &k
@@ -122,7 +122,7 @@ func TestUnreadableSnapshotStillAnswersTheProposalOfItsStep(t *testing.T) {
 
 // A disk that stands still stops a snapshot from coming in.
 func TestStalledDiskStopsASnapshot(t *testing.T) {
-	n := newNode(t, 3, 3, Options{})
+	n := newHost(t, 3, 3, Options{})
 	term := core.Term(1)
 	size := uint64(64 << 20)
 	s := core.Snapshot{EntryID: core.EntryID{Term: 1, Index: 100}, Size: size, Sum: 1, Configuration: founding(3)}
@@ -152,7 +152,7 @@ func TestStalledDiskStopsASnapshot(t *testing.T) {
 // Heartbeats go on while a disk stands still, and their answers must not pile
 // up behind it.
 func TestHeldAnswersAreBounded(t *testing.T) {
-	n := newNode(t, 3, 3, Options{})
+	n := newHost(t, 3, 3, Options{})
 	n.receive(core.Message{Kind: core.KindAppendEntries, From: 1, Term: 1})
 	n.sync(len(n.writes))
 	n.take()
@@ -170,7 +170,7 @@ func TestHeldAnswersAreBounded(t *testing.T) {
 func TestStalledStateMachineRefusesProposals(t *testing.T) {
 	c := newCluster(t, 1, Options{})
 	n := c.elect(1)
-	lim := n.replica.limits.UncommittedBytes
+	lim := n.replica.limits.UnappliedBytes
 	cmd := make([]byte, 1<<20)
 	refused := 0
 	for i := uint64(0); i < 200; i++ {
@@ -190,7 +190,7 @@ func TestConfirmedReadOfACutOffFollowerIsRefused(t *testing.T) {
 	c := newCluster(t, 3, Options{})
 	n := c.elect(1)
 	c.ticks(5)
-	f := c.nodes[1]
+	f := c.hosts[1]
 	c.cut = func(m *core.Message) bool { return m.Kind == core.KindAppendEntries && m.To == 2 }
 	n.replica.Propose(1, []byte("x"))
 	c.settle()

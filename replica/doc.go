@@ -31,9 +31,9 @@
 // # What is bounded
 //
 // Proposals that wait are entries of the core's log that are not committed, so
-// core.Limits.UncommittedBytes bounds them in bytes and, since every entry
+// core.Limits.UnappliedBytes bounds them in bytes and, since every entry
 // counts for some, in number. Reads that wait are at most core.Limits.Reads,
-// and their queries at most core.Limits.UncommittedBytes together. At most one
+// and their queries at most core.Limits.UnappliedBytes together. At most one
 // page of entries, one page of queries and one snapshot of this replica's own
 // are with the host at a time. Writes with the host are not bounded here: a
 // disk that stands still stops a follower from acknowledging, and the leader's

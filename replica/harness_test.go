@@ -88,9 +88,9 @@ type outcome struct {
 	reply string
 }
 
-// node is a host: one replica with its disk and its state machine. Nothing
+// host is one replica with its disk and its state machine. Nothing
 // happens by itself; a test completes writes and runs tasks when it likes.
-type node struct {
+type host struct {
 	t       testing.TB
 	id      core.ReplicaID
 	disk    *Memory
@@ -102,6 +102,8 @@ type node struct {
 	tasks   []*Task
 	saves   []*Task
 	answers map[uint64]outcome // proposals by tag, reads by ^tag
+	members core.Configuration
+	events  []core.Event
 	// onSend, when set, gets messages instead of sent.
 	onSend func(m *core.Message)
 	// appendErr, when set, fails appends.
@@ -125,14 +127,14 @@ func founding(n int) core.Configuration {
 	return c
 }
 
-func newNode(t testing.TB, id core.ReplicaID, members int, o Options) *node {
-	n := &node{t: t, id: id, disk: NewMemory(founding(members)), answers: map[uint64]outcome{}}
+func newHost(t testing.TB, id core.ReplicaID, members int, o Options) *host {
+	n := &host{t: t, id: id, disk: NewMemory(founding(members)), answers: map[uint64]outcome{}}
 	n.start(o)
 	return n
 }
 
 // start makes a new incarnation, on whatever the disk holds.
-func (n *node) start(o Options) {
+func (n *host) start(o Options) {
 	n.t.Helper()
 	n.sent, n.writes, n.tasks, n.saves = nil, nil, nil, nil
 	var observe func(uint64, []byte)
@@ -147,7 +149,7 @@ func (n *node) start(o Options) {
 	n.replica = r
 }
 
-func (n *node) Send(m *core.Message) {
+func (n *host) Send(m *core.Message) {
 	n.checkPromises(m)
 	if n.onSend != nil {
 		n.onSend(m)
@@ -160,7 +162,7 @@ func (n *node) Send(m *core.Message) {
 }
 
 // checkPromises fails the test if a message says more than is durable.
-func (n *node) checkPromises(m *core.Message) {
+func (n *host) checkPromises(m *core.Message) {
 	d := n.disk.Durable()
 	if m.Term > d.HardState.Term && m.Kind != core.KindRequestVote {
 		n.t.Fatalf("replica %d speaks of term %d, durable is %d: %v", n.id, m.Term, d.HardState.Term, m.Kind)
@@ -198,14 +200,14 @@ func keeps(h core.HardState, term core.Term, vote core.ReplicaID) bool {
 	return h.Term > term || h.Term == term && h.Vote == vote
 }
 
-func (n *node) Submit(w *Write) {
+func (n *host) Submit(w *Write) {
 	if err := n.disk.Append(w); err != nil && n.appendErr == nil {
 		n.appendErr = err
 	}
 	n.writes = append(n.writes, w)
 }
 
-func (n *node) Apply(t *Task) {
+func (n *host) Apply(t *Task) {
 	if t.Kind == TaskSave {
 		n.saves = append(n.saves, t)
 	} else {
@@ -213,7 +215,7 @@ func (n *node) Apply(t *Task) {
 	}
 }
 
-func (n *node) Answer(a *Answer) {
+func (n *host) Answer(a *Answer) {
 	key := a.Tag
 	if a.Read {
 		key = ^key
@@ -226,13 +228,17 @@ func (n *node) Answer(a *Answer) {
 	n.answers[key] = o
 }
 
-func (n *node) read(tag uint64) (outcome, bool) {
+func (n *host) Members(c *core.Configuration) { n.members = *c }
+
+func (n *host) Event(e core.Event) { n.events = append(n.events, e) }
+
+func (n *host) read(tag uint64) (outcome, bool) {
 	o, ok := n.answers[^tag]
 	return o, ok
 }
 
 // sync completes the first k outstanding writes.
-func (n *node) sync(k int) {
+func (n *host) sync(k int) {
 	if n.appendErr != nil {
 		n.t.Fatalf("replica %d: append: %v", n.id, n.appendErr)
 	}
@@ -248,7 +254,7 @@ func (n *node) sync(k int) {
 }
 
 // run does the first task.
-func (n *node) run() {
+func (n *host) run() {
 	t := n.tasks[0]
 	n.tasks = slices.Delete(n.tasks, 0, 1)
 	t.Run(n.sm)
@@ -256,7 +262,7 @@ func (n *node) run() {
 }
 
 // save does the first save.
-func (n *node) save() {
+func (n *host) save() {
 	t := n.saves[0]
 	n.saves = slices.Delete(n.saves, 0, 1)
 	t.Run(n.sm)
@@ -264,7 +270,7 @@ func (n *node) save() {
 }
 
 // settle completes and runs whatever there is.
-func (n *node) settle() {
+func (n *host) settle() {
 	for len(n.writes)+len(n.tasks)+len(n.saves) > 0 {
 		n.sync(len(n.writes))
 		if len(n.tasks) > 0 {
@@ -282,26 +288,26 @@ func (n *node) settle() {
 	}
 }
 
-func (n *node) tick() { n.replica.Tick(1, uint32(n.id)*3, n.replica.WantJitter()) }
+func (n *host) tick() { n.replica.Tick(1, uint32(n.id)*3, n.replica.WantJitter()) }
 
 // take returns what was sent, and forgets it.
-func (n *node) take() []core.Message {
+func (n *host) take() []core.Message {
 	s := n.sent
 	n.sent = nil
 	return s
 }
 
-// cluster is some nodes whose messages are delivered as a test says.
+// cluster is some hosts whose messages are delivered as a test says.
 type cluster struct {
 	t     testing.TB
-	nodes []*node
+	hosts []*host
 	cut   func(m *core.Message) bool
 }
 
 func newCluster(t testing.TB, members int, o Options) *cluster {
 	c := &cluster{t: t}
 	for i := range members {
-		c.nodes = append(c.nodes, newNode(t, core.ReplicaID(i+1), members, o))
+		c.hosts = append(c.hosts, newHost(t, core.ReplicaID(i+1), members, o))
 	}
 	return c
 }
@@ -314,14 +320,14 @@ func (c *cluster) settle() {
 			c.t.Fatal("the cluster does not come to rest")
 		}
 		busy = false
-		for _, n := range c.nodes {
+		for _, n := range c.hosts {
 			n.settle()
 			for _, m := range n.take() {
 				busy = true
 				if c.cut != nil && c.cut(&m) {
 					continue
 				}
-				if err := c.nodes[m.To-1].replica.Receive(&m); err != nil {
+				if err := c.hosts[m.To-1].replica.Receive(&m); err != nil {
 					c.t.Fatalf("replica %d: %v", m.To, err)
 				}
 			}
@@ -329,22 +335,22 @@ func (c *cluster) settle() {
 	}
 }
 
-// ticks lets time pass on all nodes.
+// ticks lets time pass on all hosts.
 func (c *cluster) ticks(k int) {
 	c.t.Helper()
 	for range k {
-		for _, n := range c.nodes {
+		for _, n := range c.hosts {
 			n.tick()
 		}
 		c.settle()
 	}
 }
 
-// elect has node id lead.
-func (c *cluster) elect(id core.ReplicaID) *node {
+// elect has host id lead.
+func (c *cluster) elect(id core.ReplicaID) *host {
 	c.t.Helper()
-	n := c.nodes[id-1]
-	for _, m := range c.nodes {
+	n := c.hosts[id-1]
+	for _, m := range c.hosts {
 		if m != n {
 			m.replica.Tick(10, 0, false) // long enough to have no leader
 		}
@@ -365,7 +371,7 @@ func (c *cluster) elect(id core.ReplicaID) *node {
 type walk struct {
 	t       testing.TB
 	rng     *rand.Rand
-	nodes   []*node
+	hosts   []*host
 	up      []bool
 	flight  []core.Message
 	options Options
@@ -385,11 +391,11 @@ func newWalk(t testing.TB, seed uint64, members int) *walk {
 	}
 	w.options.SnapshotBytes = uint64(200 + w.rng.IntN(2000))
 	for i := range members {
-		n := &node{t: t, id: core.ReplicaID(i + 1), disk: NewMemory(founding(members)), answers: map[uint64]outcome{}}
+		n := &host{t: t, id: core.ReplicaID(i + 1), disk: NewMemory(founding(members)), answers: map[uint64]outcome{}}
 		n.sm = &ledger{observe: w.observe}
 		n.onSend = w.send
 		n.start(w.options)
-		w.nodes = append(w.nodes, n)
+		w.hosts = append(w.hosts, n)
 		w.up = append(w.up, true)
 	}
 	return w
@@ -413,8 +419,8 @@ func (w *walk) send(m *core.Message) {
 func (w *walk) chance(num, den int) bool { return w.rng.IntN(den) < num }
 
 func (w *walk) step(faults bool) {
-	i := w.rng.IntN(len(w.nodes))
-	n := w.nodes[i]
+	i := w.rng.IntN(len(w.hosts))
+	n := w.hosts[i]
 	if !w.up[i] {
 		if !faults || w.chance(1, 20) {
 			n.start(w.options)
@@ -472,7 +478,7 @@ func (w *walk) step(faults bool) {
 	w.collect(n)
 }
 
-func (w *walk) propose(n *node) {
+func (w *walk) propose(n *host) {
 	w.tag++
 	command := binary.LittleEndian.AppendUint64(nil, w.tag)
 	command = append(command, make([]byte, w.rng.IntN(60))...)
@@ -491,7 +497,7 @@ func (w *walk) deliver(faults bool) {
 	if faults && w.chance(1, 20) || !w.up[m.To-1] {
 		return
 	}
-	to := w.nodes[m.To-1]
+	to := w.hosts[m.To-1]
 	if m.Kind == core.KindInstallSnapshot && faults && w.chance(1, 30) && len(m.InstallSnapshot.Data) > 0 {
 		// A wrong byte that no checksum has caught.
 		m.InstallSnapshot.Data = slices.Clone(m.InstallSnapshot.Data)
@@ -504,7 +510,7 @@ func (w *walk) deliver(faults bool) {
 }
 
 // collect checks the answers that have come.
-func (w *walk) collect(n *node) {
+func (w *walk) collect(n *host) {
 	for key, o := range n.answers {
 		delete(n.answers, key)
 		w.counts[fmt.Sprintf("read %t %v", o.Read, o.Kind)]++
@@ -533,7 +539,7 @@ func (w *walk) finish() {
 			return
 		}
 	}
-	for i, n := range w.nodes {
+	for i, n := range w.hosts {
 		w.t.Logf("replica %d up %t: %+v, applied %d, %d writes, %d tasks out", n.id, w.up[i], n.replica.Core().Status(),
 			n.sm.index, len(n.writes), len(n.tasks))
 	}
@@ -541,17 +547,17 @@ func (w *walk) finish() {
 }
 
 func (w *walk) agree() bool {
-	for i, n := range w.nodes {
+	for i, n := range w.hosts {
 		if !w.up[i] {
 			return false
 		}
-		if n.sm.index != w.nodes[0].sm.index || n.sm.digest != w.nodes[0].sm.digest {
+		if n.sm.index != w.hosts[0].sm.index || n.sm.digest != w.hosts[0].sm.digest {
 			return false
 		}
 	}
 	// Everything acknowledged is there, once.
 	seen := map[uint64]int{}
-	for _, c := range w.nodes[0].sm.commands {
+	for _, c := range w.hosts[0].sm.commands {
 		seen[binary.LittleEndian.Uint64(c)]++
 	}
 	for tag := range w.answered {

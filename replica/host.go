@@ -31,10 +31,18 @@ type Host interface {
 	// Applied.
 	Apply(t *Task)
 
-	// Answer tells what became of the proposal or read named by a.Tag. Each tag
+	// Answer tells what became of the proposal, read or request named by a.Tag. Each tag
 	// is answered exactly once, unless the process ends first. The answer and
 	// the reply in it are borrowed for the call.
 	Answer(a *Answer)
+
+	// Members says which replicas to talk to from now on, and where: the latest
+	// configuration in the log, committed or not. It is shared, and must not be
+	// changed.
+	Members(c *core.Configuration)
+
+	// Event tells of something that an operator would like to know.
+	Event(e core.Event)
 }
 
 // AnswerKind says how much is known about a proposal or a read.
@@ -61,7 +69,7 @@ func (k AnswerKind) String() string {
 	return "invalid"
 }
 
-// Answer ends a proposal or a read.
+// Answer ends a proposal, a read, or a request about members or leadership.
 type Answer struct {
 	Tag  uint64
 	Kind AnswerKind
@@ -72,8 +80,8 @@ type Answer struct {
 	// applied.
 	Index core.Index
 	Reply []byte
-	// Reason and Leader go with a refusal; Leader also with an unknown outcome.
-	// Zero: no leader is known.
+	// Reason and Leader go with a refusal; Leader also with an unknown outcome, and
+	// with what was asked about leadership. Zero: no leader is known.
 	Reason core.RefusalReason
 	Leader core.ReplicaID
 }

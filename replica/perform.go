@@ -44,6 +44,7 @@ func (r *Replica) perform(rd *core.Ready) {
 	// sees it.
 	for _, a := range rd.Accepted {
 		r.pending.add(a.ID, a.Tag)
+		r.requestEnds(a.Tag)
 	}
 	if rd.LeaderChanged {
 		r.leader = rd.Leader
@@ -66,10 +67,23 @@ func (r *Replica) perform(rd *core.Ready) {
 	}
 	r.handQueries()
 
-	// 6. Refusals.
+	// 6. What was asked about leadership, and refusals.
+	for _, d := range rd.Done {
+		r.requestEnds(d.Tag)
+		r.answer = Answer{Tag: d.Tag, Kind: AnswerApplied, Leader: d.Leader}
+		r.host.Answer(&r.answer)
+	}
 	r.performRefusals(rd)
 
-	// 8. A random number, with the next tick.
+	// 8. and 9. Members, and news.
+	if rd.ConfigurationSet {
+		r.host.Members(&rd.Configuration)
+	}
+	for _, e := range rd.Events {
+		r.host.Event(e)
+	}
+
+	// 10. A random number, with the next tick.
 	r.wantJitter = r.wantJitter || rd.WantJitter
 
 	// Only now: who was accepted, confirmed or refused in this step has to be
@@ -84,6 +98,7 @@ func (r *Replica) performRefusals(rd *core.Ready) {
 		if f.Tag&readTag != 0 {
 			r.refuse(r.reads.remove(f.Tag), true, f.Reason, f.Leader)
 		} else {
+			r.requestEnds(f.Tag)
 			r.refuse(f.Tag, false, f.Reason, f.Leader)
 		}
 	}

@@ -33,15 +33,17 @@ type read struct {
 	state readState
 	tag   uint64
 	query []byte
-	index core.Index
-	since uint64 // ticks, when it was confirmed
+	// barrier: there is no query, and no reply.
+	barrier bool
+	index   core.Index
+	since   uint64 // ticks, when it was confirmed
 }
 
 // len is how many reads wait.
 func (rs *reads) len() int { return len(rs.slots) - len(rs.free) }
 
 // add notes a read and returns the tag that the core is to know it by.
-func (rs *reads) add(tag uint64, query []byte) uint64 {
+func (rs *reads) add(tag uint64, query []byte, barrier bool) uint64 {
 	var s uint32
 	if n := len(rs.free); n > 0 {
 		s = rs.free[n-1]
@@ -50,7 +52,7 @@ func (rs *reads) add(tag uint64, query []byte) uint64 {
 		s = uint32(len(rs.slots))
 		rs.slots = append(rs.slots, read{})
 	}
-	rs.slots[s] = read{state: readWaiting, tag: tag, query: query}
+	rs.slots[s] = read{state: readWaiting, tag: tag, query: query, barrier: barrier}
 	rs.bytes += uint64(len(query))
 	return readTag | uint64(s)
 }
@@ -106,11 +108,21 @@ func (rs *reads) takeRipe(index core.Index, to []waiter) []waiter {
 			rest = append(rest, s)
 			continue
 		}
-		query := r.query
-		to = append(to, waiter{tag: rs.release(s), query: query})
+		w := waiter{query: r.query, barrier: r.barrier}
+		w.tag = rs.release(s)
+		to = append(to, w)
 	}
 	rs.confirmed = rest
 	return to
+}
+
+// deadline is after how many ticks the first of them is overdue, if any can be.
+func (rs *reads) deadline(ticksMax uint64) (ticks uint64, waits bool) {
+	if len(rs.confirmed) == 0 {
+		return 0, false
+	}
+	since := rs.ticks - rs.slots[rs.confirmed[0]].since
+	return ticksMax - min(since, ticksMax-1), true
 }
 
 // overdue removes a read that was confirmed ticksMax ticks ago and still can

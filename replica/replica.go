@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seaworthy-raft/seaworthy/core"
 )
@@ -51,6 +52,7 @@ type Replica struct {
 	snapshots  snapshots
 	pending    pending
 	reads      reads
+	requests   []uint64 // tags of requests that the core has not answered
 	freeWrites []*Write
 	freeTasks  []*Task
 
@@ -136,8 +138,18 @@ func (r *Replica) Receive(m *core.Message) error {
 	return r.step()
 }
 
+// NextDeadline is after how many ticks the replica may next do something of its
+// own accord: a host may sleep that long and bring the ticks at once, as long
+// as it brings those that it owes before anything else that happens.
+func (r *Replica) NextDeadline() uint32 {
+	if deadline, waits := r.reads.deadline(2 * uint64(r.electionTicks)); waits {
+		return uint32(min(uint64(r.core.NextDeadline()), deadline))
+	}
+	return r.core.NextDeadline()
+}
+
 // Propose asks for a command to be applied. Tags are the caller's; those of
-// reads and of proposals are apart, and all are below 1<<63. The command is
+// reads and barriers are apart from all others, and all are below 1<<63. The command is
 // kept, and must never be changed again.
 func (r *Replica) Propose(tag uint64, command []byte) {
 	r.one[0] = core.Proposal{Tag: tag, Data: command}
@@ -149,9 +161,7 @@ func (r *Replica) Propose(tag uint64, command []byte) {
 // they are not refused. The slice is borrowed for the call.
 func (r *Replica) ProposeBatch(proposals []core.Proposal) {
 	for i := range proposals {
-		if proposals[i].Tag&readTag != 0 {
-			panic(fmt.Sprintf("replica: proposal tag %#x out of range", proposals[i].Tag))
-		}
+		mustTag(proposals[i].Tag)
 	}
 	r.in = core.Input{Kind: core.InputPropose, Proposals: proposals}
 	if r.halted != nil {
@@ -163,10 +173,78 @@ func (r *Replica) ProposeBatch(proposals []core.Proposal) {
 	_ = r.step()
 }
 
+func mustTag(tag uint64) {
+	if tag&readTag != 0 {
+		panic(fmt.Sprintf("replica: tag %#x out of range", tag))
+	}
+}
+
+// Change asks for other members. It is answered as applied when the first of
+// the configurations that it takes is committed; Host.Members and Host.Event
+// tell of the rest. The operations are borrowed for the call.
+func (r *Replica) Change(tag uint64, change core.Change) {
+	r.request(core.Input{Kind: core.InputChange, Tag: tag, Change: change})
+}
+
+// Transfer asks this leader to hand over to target, or to the best of the other
+// voters when it is zero. It is answered as applied when that one leads.
+func (r *Replica) Transfer(tag uint64, target core.ReplicaID) {
+	r.request(core.Input{Kind: core.InputTransfer, Tag: tag, Target: target})
+}
+
+// Campaign asks this replica to stand for election now, unless others hear a
+// leader. It is answered at once; whether it wins, Leader will tell.
+func (r *Replica) Campaign(tag uint64) {
+	r.request(core.Input{Kind: core.InputCampaign, Tag: tag})
+}
+
+// Resign asks this replica not to lead any more until it is started again: to
+// be called, and waited for, before it is shut down.
+func (r *Replica) Resign(tag uint64) {
+	r.request(core.Input{Kind: core.InputResign, Tag: tag})
+}
+
+// request passes on what is answered like a proposal.
+func (r *Replica) request(in core.Input) {
+	mustTag(in.Tag)
+	if r.halted != nil {
+		r.refuse(in.Tag, false, core.RefusedHalted, 0)
+		return
+	}
+	r.requests = append(r.requests, in.Tag)
+	r.in = in
+	_ = r.step()
+}
+
+// requestEnds forgets a request that has got its answer, or waits for an entry.
+func (r *Replica) requestEnds(tag uint64) {
+	if i := slices.Index(r.requests, tag); i >= 0 {
+		r.requests = slices.Delete(r.requests, i, i+1)
+	}
+}
+
 // Read asks for a query to be answered from a state that has applied all that
 // was acknowledged to anyone, anywhere, before this call. The query is
 // borrowed until the answer.
 func (r *Replica) Read(tag uint64, query []byte) {
+	r.read(tag, query, false, core.Input{Kind: core.InputRead})
+}
+
+// ReadLease is Read, but a leader with a lease answers at once. That is right
+// as long as the clock of no replica goes faster than that of another by more
+// than driftPPM parts per million.
+func (r *Replica) ReadLease(tag uint64, query []byte, driftPPM uint32) {
+	r.read(tag, query, false, core.Input{Kind: core.InputRead, Lease: true, LeaseDriftPPM: driftPPM})
+}
+
+// Barrier asks to be told when this replica's state machine has applied all
+// that was acknowledged to anyone before this call. It is answered like a read,
+// without a reply.
+func (r *Replica) Barrier(tag uint64) {
+	r.read(tag, nil, true, core.Input{Kind: core.InputRead})
+}
+
+func (r *Replica) read(tag uint64, query []byte, barrier bool, in core.Input) {
 	switch {
 	case r.halted != nil:
 		r.refuse(tag, true, core.RefusedHalted, 0)
@@ -175,11 +253,12 @@ func (r *Replica) Read(tag uint64, query []byte) {
 		r.refuse(tag, true, core.RefusedTooLarge, 0)
 		return
 	case r.reads.len() >= int(r.limits.Reads),
-		r.reads.bytes+uint64(len(query)) > r.limits.UncommittedBytes:
+		r.reads.bytes+uint64(len(query)) > r.limits.UnappliedBytes:
 		r.refuse(tag, true, core.RefusedReadsFull, r.leader)
 		return
 	}
-	r.in = core.Input{Kind: core.InputRead, Tag: r.reads.add(tag, query)}
+	in.Tag = r.reads.add(tag, query, barrier)
+	r.in = in
 	_ = r.step()
 }
 
@@ -296,6 +375,10 @@ func (r *Replica) halt(reason HaltReason, err error) {
 	}
 	r.halted = &HaltError{Reason: reason, Err: err}
 	r.giveUpProposals()
+	for _, tag := range r.requests {
+		r.refuse(tag, false, core.RefusedHalted, 0)
+	}
+	r.requests = nil
 	for s := range r.reads.slots {
 		if r.reads.slots[s].state != readFree {
 			r.refuse(r.reads.release(uint32(s)), true, core.RefusedHalted, 0)

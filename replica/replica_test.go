@@ -35,7 +35,7 @@ func TestWalk(t *testing.T) {
 // TestHeldUntilDurable: a vote and an acknowledgement leave when their own
 // write and every one before it are durable, and in their order.
 func TestHeldUntilDurable(t *testing.T) {
-	n := newNode(t, 2, 3, Options{})
+	n := newHost(t, 2, 3, Options{})
 	n.replica.Tick(10, 0, false) // long enough to have no leader
 	n.receive(core.Message{Kind: core.KindRequestVote, Term: 1, From: 1, RequestVote: core.RequestVote{For: 1}})
 	n.receive(appendTo(1, 1, nil, "a"))
@@ -64,7 +64,7 @@ func TestHeldUntilDurable(t *testing.T) {
 // TestCompletions: one completion covers all writes before it, and late or
 // repeated ones change nothing, even when their memory is in use again.
 func TestCompletions(t *testing.T) {
-	n := newNode(t, 2, 3, Options{})
+	n := newHost(t, 2, 3, Options{})
 	n.receive(appendTo(1, 1, nil, "a"))
 	n.receive(appendTo(1, 1, []string{"a"}, "b"))
 	n.sync(2)
@@ -141,13 +141,13 @@ func TestProposals(t *testing.T) {
 	c := newCluster(t, 3, Options{})
 	n := c.elect(1)
 	n.replica.ProposeBatch([]core.Proposal{{Tag: 1, Data: []byte("a")}, {Tag: 2, Data: []byte("b")}})
-	c.nodes[1].replica.Propose(3, []byte("c"))
+	c.hosts[1].replica.Propose(3, []byte("c"))
 	c.settle()
 	a, b := n.answers[1], n.answers[2]
 	if a.Kind != AnswerApplied || a.reply != "ok a" || b.reply != "ok b" || b.Index != a.Index+1 {
 		t.Errorf("answers %+v, %+v", a, b)
 	}
-	if o := c.nodes[1].answers[3]; o.Kind != AnswerRefused || o.Reason != core.RefusedNotLeader || o.Leader != 1 {
+	if o := c.hosts[1].answers[3]; o.Kind != AnswerRefused || o.Reason != core.RefusedNotLeader || o.Leader != 1 {
 		t.Errorf("proposal at a follower: %+v", o)
 	}
 
@@ -156,7 +156,7 @@ func TestProposals(t *testing.T) {
 	n.replica.Propose(4, []byte("d"))
 	for n.sync(len(n.writes)); len(n.tasks) == 0; n.sync(len(n.writes)) {
 		for _, m := range n.take() {
-			f := c.nodes[m.To-1]
+			f := c.hosts[m.To-1]
 			if err := f.replica.Receive(&m); err != nil {
 				t.Fatal(err)
 			}
@@ -186,13 +186,13 @@ func TestReads(t *testing.T) {
 	n := c.elect(1)
 	n.replica.Propose(1, []byte("a"))
 	c.settle()
-	for i, m := range c.nodes {
+	for i, m := range c.hosts {
 		m.replica.Read(7, []byte{'q', byte('0' + i)})
 		m.replica.Read(8, nil)
 	}
 	c.settle()
 	c.ticks(3)
-	for i, m := range c.nodes {
+	for i, m := range c.hosts {
 		want := string(append(binary.LittleEndian.AppendUint64(nil, 1), 'q', byte('0'+i)))
 		if o, ok := m.read(7); !ok || o.Kind != AnswerApplied || o.reply != want || o.Index != 2 {
 			t.Errorf("replica %d: %+v, want %q", m.id, o, want)
@@ -288,7 +288,7 @@ func TestSnapshotFromLeader(t *testing.T) {
 			}
 			return false
 		}
-		lagging := c.nodes[2]
+		lagging := c.hosts[2]
 		for i := range 60 {
 			if i == at {
 				logs, _ := lagging.disk.Unsynced()
@@ -296,11 +296,11 @@ func TestSnapshotFromLeader(t *testing.T) {
 				lagging.start(o)
 			}
 			n.tick()
-			for _, m := range c.nodes {
+			for _, m := range c.hosts {
 				m.settle()
 				for _, k := range m.take() {
 					if !c.cut(&k) {
-						if err := c.nodes[k.To-1].replica.Receive(&k); err != nil {
+						if err := c.hosts[k.To-1].replica.Receive(&k); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -419,7 +419,9 @@ func (l *loop) Apply(t *Task) {
 	}
 	l.task = t
 }
-func (l *loop) Answer(a *Answer) { l.answers++ }
+func (l *loop) Answer(a *Answer)              { l.answers++ }
+func (l *loop) Members(c *core.Configuration) {}
+func (l *loop) Event(e core.Event)            {}
 
 // Send answers entries at once, as a peer with a fast disk.
 func (l *loop) Send(m *core.Message) {
@@ -520,8 +522,8 @@ func (l *loop) round() {
 	l.settle()
 }
 
-// receive gives the node a message that is addressed to it.
-func (n *node) receive(m core.Message) {
+// receive gives the host a message that is addressed to it.
+func (n *host) receive(m core.Message) {
 	n.t.Helper()
 	m.Cluster, m.To, m.Boot = 7, n.id, 1
 	if err := n.replica.Receive(&m); err != nil {

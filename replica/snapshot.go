@@ -32,14 +32,25 @@ type snapshots struct {
 // over, when enough has been applied since the last one.
 func (r *Replica) maybeTakeSnapshot() {
 	s := &r.snapshots
-	if r.options.SnapshotBytes == 0 || s.bytes < r.options.SnapshotBytes || s.taking {
-		return
+	if r.options.SnapshotBytes != 0 && s.bytes >= r.options.SnapshotBytes {
+		r.TakeSnapshot()
 	}
-	s.taking = true
-	s.bytes = 0
+}
+
+// TakeSnapshot begins a snapshot of the state as of the last entry handed
+// over. It reports false if there is nothing new to take, one is under way
+// already, or this replica is new and does not know yet who its members are.
+func (r *Replica) TakeSnapshot() bool {
+	s := &r.snapshots
 	// What has been handed over is in the core's log still: only a snapshot at
 	// or beyond it could compact it away.
 	at := r.handed
+	members, known := r.core.ConfigurationAt(at)
+	if r.halted != nil || s.taking || at <= s.latest || !known {
+		return false
+	}
+	s.taking = true
+	s.bytes = 0
 	term, chain, ok := r.core.Position(at)
 	if !ok {
 		panic(fmt.Sprintf("replica: entry %d was handed over and is not in the log", at))
@@ -49,9 +60,10 @@ func (r *Replica) maybeTakeSnapshot() {
 		EntryID:       core.EntryID{Term: term, Index: at},
 		Digest:        chain,
 		Time:          r.core.PositionTime(at),
-		Configuration: r.core.ConfigurationAt(at),
+		Configuration: members,
 	}
 	r.hand(t)
+	return true
 }
 
 // handRestore hands over a snapshot that replaces the state.

@@ -59,8 +59,10 @@ type Task struct {
 type waiter struct {
 	tag   uint64
 	query []byte
-	entry int // position in Task.Entries
-	end   int // where its reply ends in the arena; it begins where the one before ends
+	// barrier: there is nothing to ask.
+	barrier bool
+	entry   int // position in Task.Entries
+	end     int // where its reply ends in the arena; it begins where the one before ends
 }
 
 // Bytes is about how much work the task is: the data of its entries or
@@ -116,7 +118,9 @@ func (t *Task) Run(sm StateMachine) {
 		}
 	case TaskQuery:
 		for i := range t.waiters {
-			t.replies = sm.Query(t.waiters[i].query, t.replies)
+			if !t.waiters[i].barrier {
+				t.replies = sm.Query(t.waiters[i].query, t.replies)
+			}
 			t.waiters[i].end = len(t.replies)
 		}
 	case TaskRestore:

@@ -504,6 +504,12 @@ func (h *host) propose(proposals []core.Proposal) {
 }
 
 // Answer implements replica.Host.
+func (h *host) Members(c *core.Configuration) {}
+
+// Event implements replica.Host.
+func (h *host) Event(e core.Event) {}
+
+// Answer implements replica.Host.
 func (h *host) Answer(a *replica.Answer) {
 	w := h.w
 	slot, q := w.requests.find(a.Tag)

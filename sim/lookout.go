@@ -426,8 +426,8 @@ func (l *lookout) answer(c *checker, i int, a *replica.Answer) {
 		l.mark(MarkReadLeadershipLost)
 	case a.Reason == core.RefusedReadsFull:
 		l.mark(MarkReadsFull)
-	case a.Reason == core.RefusedUncommittedFull:
-		l.mark(MarkUncommittedFull)
+	case a.Reason == core.RefusedUnappliedFull:
+		l.mark(MarkUnappliedFull)
 	}
 }
 

@@ -297,8 +297,8 @@ var situations = []struct {
 			w.look(0)
 		}
 	}},
-	{MarkUncommittedFull, 0, func(w *fakeWorld) {
-		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Reason: core.RefusedUncommittedFull}, nil, 0)
+	{MarkUnappliedFull, 0, func(w *fakeWorld) {
+		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Reason: core.RefusedUnappliedFull}, nil, 0)
 	}},
 	{MarkPageCut, 0, func(w *fakeWorld) {
 		w.committedAt4()

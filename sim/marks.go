@@ -109,7 +109,7 @@ const (
 
 	// Flow control.
 	MarkWindowFull
-	MarkUncommittedFull
+	MarkUnappliedFull
 	MarkPageCut
 	MarkSendToDown
 
@@ -230,10 +230,10 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkRoundLate:           {"round-late", "B136", "an answer to a round of an earlier term reached the replica that led that term, and leads again"},
 	MarkReadsFull:           {"reads-full", "", "a read was refused because too many waited"},
 
-	MarkWindowFull:      {"window-full", "", "a follower's window was full"},
-	MarkUncommittedFull: {"uncommitted-full", "", "a proposal was refused because too much was not committed"},
-	MarkPageCut:         {"page-cut", "B181", "a page of committed entries was cut by its size"},
-	MarkSendToDown:      {"send-to-down", "B184", "a leader sent to a replica that was down, and to one after it"},
+	MarkWindowFull:    {"window-full", "", "a follower's window was full"},
+	MarkUnappliedFull: {"unapplied-full", "", "a proposal was refused because too much was not committed"},
+	MarkPageCut:       {"page-cut", "B181", "a page of committed entries was cut by its size"},
+	MarkSendToDown:    {"send-to-down", "B184", "a leader sent to a replica that was down, and to one after it"},
 
 	MarkMixedPage:              {"mixed-page", "B206", "a page held commands and entries that are none"},
 	MarkReapplied:              {"reapplied", "B210", "a restarted replica applied an entry that it had applied before"},

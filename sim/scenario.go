@@ -313,7 +313,7 @@ func (d draw) cluster(s *Scenario, focus Focus) {
 	l.MessageBytes = d.tight("limit/message", big, 3, l.MessageBytes, 64, 8<<10)
 	l.InflightMessages = uint32(d.tight("limit/inflight", 1, 3, uint64(l.InflightMessages), 1, 16))
 	l.InflightBytes = d.tight("limit/inflight-bytes", 1, 4, l.InflightBytes, 256, 64<<10)
-	l.UncommittedBytes = d.tight("limit/uncommitted", big, 6, l.UncommittedBytes, 512, 64<<10)
+	l.UnappliedBytes = d.tight("limit/uncommitted", big, 6, l.UnappliedBytes, 512, 64<<10)
 	l.ApplyBytes = d.tight("limit/apply", big, 3, l.ApplyBytes, 64, 8<<10)
 	l.TrailingBytes = d.tight("limit/trailing", 1, 3, 0, 64, 16<<10)
 	l.ChunkBytes = uint32(d.tight("limit/chunk", 1, 2, 64<<10, 128, 4<<10))
@@ -536,7 +536,7 @@ func (s *Scenario) String() string {
 		p(", proposals gathered for %s", nanos(s.BatchNanos))
 	}
 	p("\nlimits   message %d B, window %d of %d B, uncommitted %d B, page %d B, trailing %d B, chunk %d B, reads %d, snapshot every %d B",
-		l.MessageBytes, l.InflightMessages, l.InflightBytes, l.UncommittedBytes, l.ApplyBytes,
+		l.MessageBytes, l.InflightMessages, l.InflightBytes, l.UnappliedBytes, l.ApplyBytes,
 		l.TrailingBytes, l.ChunkBytes, l.Reads, s.SnapshotBytes)
 	p("\ndevices  disk %s, state machine %s, save %s, drift %d ppm", s.Disk, s.Applier, nanos(s.SaveNanos), s.DriftPPM)
 	k := &s.Links

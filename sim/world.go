@@ -153,10 +153,6 @@ func (w *world) failAt(v Verdict, replica int, property, detail string) {
 	w.emit(TraceFailure, replica, uint64(v), 0, 0, 0)
 }
 
-// NOTE to the author of checker.go: this follows your interface with founding,
-// inspect, durable, state, revision, repeated (as of 11:43). Please keep it; I
-// will adapt to whatever you have, so do not adapt to mine.
-
 func (w *world) founding() core.Configuration {
 	c := core.Configuration{}
 	for i := range w.scenario.Replicas {

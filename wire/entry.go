@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/seaworthy-raft/seaworthy/core"
+	"github.com/seaworthy-raft/seaworthy/core/confchange"
 )
 
 // An entry, in messages and in logs alike:
@@ -57,89 +58,57 @@ func DecodeEntry(b []byte, e *core.Entry) (rest []byte, err error) {
 
 // A snapshot's name and position, where the bytes are elsewhere:
 //
-//	 0      8       16       24     32     40    48           50             52             54
-//	┌──────┬───────┬────────┬──────┬──────┬─────┬────────────┬──────────────┬──────────────┬────────┐
-//	│ term │ index │ digest │ time │ size │ sum │ voters:u16 │ outgoing:u16 │ learners:u16 │ id ... │
-//	└──────┴───────┴────────┴──────┴──────┴─────┴────────────┴──────────────┴──────────────┴────────┘
+//	 0      8       16       24     32     40    48           52
+//	┌──────┬───────┬────────┬──────┬──────┬─────┬────────────┬───────────────┐
+//	│ term │ index │ digest │ time │ size │ sum │ length:u32 │ configuration │
+//	└──────┴───────┴────────┴──────┴──────┴─────┴────────────┴───────────────┘
 //
-// Voters, outgoing and learners are numbers of ids, which follow in that
-// order. Whether they make a configuration is for the core to say.
-const snapshotHeadBytes = 54
+// The configuration is as package confchange writes it, of that many bytes.
+// Whether it is one that decides is for the core to say.
+const snapshotHeadBytes = 52
 
-// AppendSnapshot appends the encoding of s to dst. Each set of members must
-// have fewer than 1<<16.
+// AppendSnapshot appends the encoding of s to dst. Its configuration has to
+// keep to the bounds of confchange.
 func AppendSnapshot(dst []byte, s *core.Snapshot) []byte {
 	le := binary.LittleEndian
-	c := &s.Configuration
 	b := appendID(dst, s.EntryID)
 	b = le.AppendUint64(b, s.Digest)
 	b = le.AppendUint64(b, s.Time)
 	b = le.AppendUint64(b, s.Size)
 	b = le.AppendUint64(b, s.Sum)
-	sets := [...][]core.ReplicaID{c.Voters, c.Outgoing, c.Learners}
-	for _, set := range sets {
-		b = le.AppendUint16(b, uint16(len(set)))
-	}
-	for _, set := range sets {
-		for _, id := range set {
-			b = le.AppendUint64(b, uint64(id))
-		}
-	}
+	at := len(b)
+	b = append(b, 0, 0, 0, 0)
+	b = s.Configuration.Append(b)
+	le.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
 }
 
 // DecodeSnapshot makes s the snapshot at the beginning of b and returns what
 // follows it. A configuration is shared and never changed, so its slices are
-// fresh, unless those that s brings along are the same already. On an error s
+// fresh, unless the one that s brings along is the same already. On an error s
 // is not changed.
 func DecodeSnapshot(b []byte, s *core.Snapshot) (rest []byte, err error) {
 	if len(b) < snapshotHeadBytes {
 		return nil, ErrTruncated
 	}
-	var n [3]int
-	for i := range n {
-		n[i] = int(binary.LittleEndian.Uint16(b[48+2*i:]))
-	}
-	all := b[snapshotHeadBytes:]
-	count := n[0] + n[1] + n[2]
-	if len(all)/8 < count {
+	n := uint64(binary.LittleEndian.Uint32(b[48:]))
+	rest = b[snapshotHeadBytes:]
+	if uint64(len(rest)) < n {
 		return nil, ErrTruncated
 	}
-	s.EntryID = entryID(b)
-	s.Digest = u64(b[16:])
-	s.Time = u64(b[24:])
-	s.Size = u64(b[32:])
-	s.Sum = u64(b[40:])
-	c := &s.Configuration
-	if sets := [...][]core.ReplicaID{c.Voters, c.Outgoing, c.Learners}; !sameSets(sets, n, all) {
-		ids := make([]core.ReplicaID, count)
-		for i := range ids {
-			ids[i] = core.ReplicaID(u64(all[8*i:]))
-		}
-		for i := range sets {
-			sets[i] = nil
-			if n[i] > 0 {
-				sets[i] = ids[:n[i]:n[i]]
-				ids = ids[n[i]:]
-			}
-		}
-		c.Voters, c.Outgoing, c.Learners = sets[0], sets[1], sets[2]
-	}
-	return all[8*count:], nil
-}
-
-// sameSets says whether b says what is in sets already.
-func sameSets(sets [3][]core.ReplicaID, n [3]int, b []byte) bool {
-	for i, set := range sets {
-		if len(set) != n[i] {
-			return false
-		}
-		for _, id := range set {
-			if core.ReplicaID(u64(b)) != id {
-				return false
-			}
-			b = b[8:]
+	c := s.Configuration
+	if !c.Encodes(rest[:n]) {
+		if c, err = confchange.Decode(rest[:n]); err != nil {
+			return nil, ErrForm
 		}
 	}
-	return true
+	*s = core.Snapshot{
+		EntryID:       entryID(b),
+		Digest:        u64(b[16:]),
+		Time:          u64(b[24:]),
+		Size:          u64(b[32:]),
+		Sum:           u64(b[40:]),
+		Configuration: c,
+	}
+	return rest[n:], nil
 }

@@ -29,18 +29,19 @@ import (
 // The checksum covers all bytes before it. The bodies, where flags is a byte
 // whose unused bits are zero:
 //
-//	RequestVote              flags(1 pre)           for last.term last.index
+//	RequestVote              flags(1 pre 2 transfer)   for last.term last.index
 //	RequestVoteResponse      flags(1 pre 2 granted) for
-//	AppendEntries            prev.term prev.index prevDigest commit round
+//	AppendEntries            prev.term prev.index prevDigest commit round sent
 //	                         count:u32 entry...                 see entry.go
-//	AppendEntriesResponse    flags(1 reject) match prev hint.term hint.index round
-//	InstallSnapshot          snapshot offset round length:u32 data
-//	InstallSnapshotResponse  term index sum received match round
+//	AppendEntriesResponse    flags(1 reject) match prev hint.term hint.index round sent
+//	InstallSnapshot          snapshot offset round sent length:u32 data
+//	InstallSnapshotResponse  term index sum received match round sent
 //	ReadIndex                replica boot counter
 //	ReadIndexResponse        replica boot counter index refused:u8
+//	TimeoutNow               last.term last.index
 //
 // What is not marked is a u64; snapshot is drawn in entry.go. An AppendEntries
-// without entries is 90 bytes, and each entry adds 37 and its data.
+// without entries is 98 bytes, and each entry adds 37 and its data.
 const (
 	version       = 1
 	envelopeBytes = 42
@@ -67,9 +68,10 @@ var (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const (
-	flagPre     = 1
-	flagGranted = 2
-	flagReject  = 1
+	flagPre      = 1
+	flagTransfer = 2
+	flagGranted  = 2
+	flagReject   = 1
 )
 
 func flagIf(set bool, bit byte) byte {
@@ -93,7 +95,7 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 	switch m.Kind {
 	case core.KindRequestVote:
 		v := &m.RequestVote
-		b = append(b, flagIf(v.Pre, flagPre))
+		b = append(b, flagIf(v.Pre, flagPre)|flagIf(v.Transfer, flagTransfer))
 		b = le.AppendUint64(b, uint64(v.For))
 		b = appendID(b, v.Last)
 	case core.KindRequestVoteResponse:
@@ -106,6 +108,7 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		b = le.AppendUint64(b, a.PrevDigest)
 		b = le.AppendUint64(b, uint64(a.Commit))
 		b = le.AppendUint64(b, a.Round)
+		b = le.AppendUint64(b, a.Sent)
 		b = le.AppendUint32(b, uint32(len(a.Entries)))
 		for i := range a.Entries {
 			b = AppendEntry(b, &a.Entries[i])
@@ -117,11 +120,13 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		b = le.AppendUint64(b, uint64(a.Prev))
 		b = appendID(b, a.Hint)
 		b = le.AppendUint64(b, a.Round)
+		b = le.AppendUint64(b, a.Sent)
 	case core.KindInstallSnapshot:
 		s := &m.InstallSnapshot
 		b = AppendSnapshot(b, &s.Snapshot)
 		b = le.AppendUint64(b, s.Offset)
 		b = le.AppendUint64(b, s.Round)
+		b = le.AppendUint64(b, s.Sent)
 		b = le.AppendUint32(b, uint32(len(s.Data)))
 		b = append(b, s.Data...)
 	case core.KindInstallSnapshotResponse:
@@ -131,6 +136,7 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		b = le.AppendUint64(b, s.Received)
 		b = le.AppendUint64(b, uint64(s.Match))
 		b = le.AppendUint64(b, s.Round)
+		b = le.AppendUint64(b, s.Sent)
 	case core.KindReadIndex:
 		b = appendReadID(b, m.ReadIndex.ID)
 	case core.KindReadIndexResponse:
@@ -138,6 +144,8 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		b = appendReadID(b, r.ID)
 		b = le.AppendUint64(b, uint64(r.Index))
 		b = append(b, byte(r.Refused))
+	case core.KindTimeoutNow:
+		b = appendID(b, m.TimeoutNow.Last)
 	default:
 		panic("wire: message of no kind")
 	}
@@ -200,13 +208,14 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 		if err := exactly(b, 25); err != nil {
 			return err
 		}
-		if b[0]&^flagPre != 0 {
+		if b[0]&^(flagPre|flagTransfer) != 0 {
 			return ErrForm
 		}
 		m.RequestVote = core.RequestVote{
-			Pre:  b[0]&flagPre != 0,
-			For:  core.Term(u64(b[1:])),
-			Last: entryID(b[9:]),
+			Pre:      b[0]&flagPre != 0,
+			Transfer: b[0]&flagTransfer != 0,
+			For:      core.Term(u64(b[1:])),
+			Last:     entryID(b[9:]),
 		}
 	case core.KindRequestVoteResponse:
 		if err := exactly(b, 9); err != nil {
@@ -223,7 +232,7 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 	case core.KindAppendEntries:
 		return decodeAppendEntries(b, &m.AppendEntries, entries)
 	case core.KindAppendEntriesResponse:
-		if err := exactly(b, 41); err != nil {
+		if err := exactly(b, 49); err != nil {
 			return err
 		}
 		if b[0]&^flagReject != 0 {
@@ -235,11 +244,12 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 			Prev:   core.Index(u64(b[9:])),
 			Hint:   entryID(b[17:]),
 			Round:  u64(b[33:]),
+			Sent:   u64(b[41:]),
 		}
 	case core.KindInstallSnapshot:
 		return decodeInstallSnapshot(b, &m.InstallSnapshot, members)
 	case core.KindInstallSnapshotResponse:
-		if err := exactly(b, 48); err != nil {
+		if err := exactly(b, 56); err != nil {
 			return err
 		}
 		m.InstallSnapshotResponse = core.InstallSnapshotResponse{
@@ -248,6 +258,7 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 			Received: u64(b[24:]),
 			Match:    core.Index(u64(b[32:])),
 			Round:    u64(b[40:]),
+			Sent:     u64(b[48:]),
 		}
 	case core.KindReadIndex:
 		if err := exactly(b, 24); err != nil {
@@ -263,6 +274,11 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 			Index:   core.Index(u64(b[24:])),
 			Refused: core.RefusalReason(b[32]),
 		}
+	case core.KindTimeoutNow:
+		if err := exactly(b, 16); err != nil {
+			return err
+		}
+		m.TimeoutNow.Last = entryID(b)
 	default:
 		return ErrKind
 	}
@@ -270,15 +286,16 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 }
 
 func decodeAppendEntries(b []byte, a *core.AppendEntries, entries []core.Entry) error {
-	if len(b) < 44 {
+	if len(b) < 52 {
 		return ErrTruncated
 	}
 	a.Prev = entryID(b)
 	a.PrevDigest = u64(b[16:])
 	a.Commit = core.Index(u64(b[24:]))
 	a.Round = u64(b[32:])
-	count := uint64(binary.LittleEndian.Uint32(b[40:]))
-	b = b[44:]
+	a.Sent = u64(b[40:])
+	count := uint64(binary.LittleEndian.Uint32(b[48:]))
+	b = b[52:]
 	if count > uint64(len(b)/entryHeadBytes) {
 		return ErrTruncated
 	}
@@ -315,13 +332,14 @@ func decodeInstallSnapshot(b []byte, s *core.InstallSnapshot, members core.Confi
 	if err != nil {
 		return err
 	}
-	if len(b) < 20 {
+	if len(b) < 28 {
 		return ErrTruncated
 	}
 	s.Offset = u64(b)
 	s.Round = u64(b[8:])
-	s.Length = binary.LittleEndian.Uint32(b[16:])
-	b = b[20:]
+	s.Sent = u64(b[16:])
+	s.Length = binary.LittleEndian.Uint32(b[24:])
+	b = b[28:]
 	if err := exactly(b, uint64(s.Length)); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/seaworthy-raft/seaworthy/core"
+	"github.com/seaworthy-raft/seaworthy/core/confchange"
 )
 
 var update = flag.Bool("update", false, "write testdata/messages.txt anew")
@@ -25,7 +27,7 @@ var kinds = []core.MessageKind{
 	core.KindRequestVote, core.KindRequestVoteResponse,
 	core.KindAppendEntries, core.KindAppendEntriesResponse,
 	core.KindInstallSnapshot, core.KindInstallSnapshotResponse,
-	core.KindReadIndex, core.KindReadIndexResponse,
+	core.KindReadIndex, core.KindReadIndexResponse, core.KindTimeoutNow,
 }
 
 // filler gives every field of a message a value of its own.
@@ -38,6 +40,8 @@ func (f *filler) fill(v reflect.Value) {
 		v.SetBool(f.next%2 == 0)
 	case reflect.Uint8, reflect.Uint32:
 		v.SetUint(f.next % 200)
+	case reflect.String:
+		v.SetString(fmt.Sprint("text ", f.next))
 	case reflect.Uint64:
 		v.SetUint(f.next * 0x0102030405060708)
 	case reflect.Slice:
@@ -76,7 +80,7 @@ func sample(kind core.MessageKind) core.Message {
 
 func bodyName(kind core.MessageKind) string {
 	return [...]string{"", "RequestVote", "RequestVoteResponse", "AppendEntries", "AppendEntriesResponse",
-		"InstallSnapshot", "InstallSnapshotResponse", "ReadIndex", "ReadIndexResponse"}[kind]
+		"InstallSnapshot", "InstallSnapshotResponse", "ReadIndex", "ReadIndexResponse", "TimeoutNow"}[kind]
 }
 
 // equal compares messages and takes empty slices for absent ones.
@@ -100,6 +104,12 @@ func plain(m core.Message) core.Message {
 		if len(*set) == 0 {
 			*set = nil
 		}
+	}
+	if len(c.Planned) == 0 {
+		c.Planned = nil
+	}
+	if len(c.Members) == 0 {
+		c.Members = nil
 	}
 	return m
 }
@@ -189,23 +199,34 @@ func genMessage(t *rapid.T) core.Message {
 	}
 	switch m.Kind {
 	case core.KindRequestVote:
-		m.RequestVote = core.RequestVote{Pre: flag(), For: core.Term(word("for")), Last: id()}
+		m.RequestVote = core.RequestVote{Pre: flag(), Transfer: flag(), For: core.Term(word("for")), Last: id()}
 	case core.KindRequestVoteResponse:
 		m.RequestVoteResponse = core.RequestVoteResponse{Pre: flag(), For: core.Term(word("for")), Granted: flag()}
 	case core.KindAppendEntries:
 		m.AppendEntries = core.AppendEntries{Prev: id(), PrevDigest: word("digest"), Commit: core.Index(word("commit")),
-			Round: word("round"), Entries: rapid.SliceOfN(rapid.Custom(genEntry), 0, 6).Draw(t, "entries")}
+			Round: word("round"), Sent: word("sent"), Entries: rapid.SliceOfN(rapid.Custom(genEntry), 0, 6).Draw(t, "entries")}
 	case core.KindAppendEntriesResponse:
 		m.AppendEntriesResponse = core.AppendEntriesResponse{Reject: flag(), Match: core.Index(word("match")),
-			Prev: core.Index(word("prev")), Hint: id(), Round: word("round")}
+			Prev: core.Index(word("prev")), Hint: id(), Round: word("round"), Sent: word("sent")}
 	case core.KindInstallSnapshot:
 		s := core.Snapshot{EntryID: id(), Digest: word("digest"), Time: word("time"), Size: word("size"), Sum: word("sum"),
-			Configuration: core.Configuration{Voters: members(), Outgoing: members(), Learners: members()}}
+			Configuration: core.Configuration{Index: core.Index(word("index")), Highest: core.ReplicaID(word("highest")),
+				Voters: members(), Outgoing: members(), Learners: members(),
+				Planned: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) confchange.Planned {
+					return confchange.Planned{Kind: confchange.OperationKind(rapid.Uint8().Draw(t, "kind")),
+						ID: core.ReplicaID(rapid.Uint64().Draw(t, "id"))}
+				}), 0, 3).Draw(t, "planned"),
+				Members: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) core.Member {
+					return core.Member{ID: core.ReplicaID(rapid.Uint64().Draw(t, "id")), Priority: rapid.Uint8().Draw(t, "priority"),
+						Address: rapid.StringN(-1, -1, 255).Draw(t, "address")}
+				}), 0, 3).Draw(t, "members")}}
 		data := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "data")
-		m.InstallSnapshot = core.InstallSnapshot{Snapshot: s, Offset: word("offset"), Length: uint32(len(data)), Data: data, Round: word("round")}
+		m.InstallSnapshot = core.InstallSnapshot{Snapshot: s, Offset: word("offset"), Length: uint32(len(data)), Data: data, Round: word("round"), Sent: word("sent")}
 	case core.KindInstallSnapshotResponse:
 		m.InstallSnapshotResponse = core.InstallSnapshotResponse{Snapshot: id(), Sum: word("sum"), Received: word("received"),
-			Match: core.Index(word("match")), Round: word("round")}
+			Match: core.Index(word("match")), Round: word("round"), Sent: word("sent")}
+	case core.KindTimeoutNow:
+		m.TimeoutNow.Last = id()
 	case core.KindReadIndex, core.KindReadIndexResponse:
 		r := core.ReadID{Replica: core.ReplicaID(word("replica")), Boot: core.Boot(word("boot")), Counter: word("counter")}
 		if m.Kind == core.KindReadIndex {
@@ -318,7 +339,7 @@ func TestCanonical(t *testing.T) {
 	}
 	m := sample(core.KindRequestVote)
 	b := AppendMessage(nil, &m)
-	b[envelopeBytes] = 2
+	b[envelopeBytes] = 4
 	if err := DecodeMessage(reseal(b), &m); !errors.Is(err, ErrForm) {
 		t.Errorf("unknown flag: %v", err)
 	}
@@ -333,7 +354,7 @@ func TestCanonical(t *testing.T) {
 func TestLengthsAreNotTrusted(t *testing.T) {
 	m := sample(core.KindAppendEntries)
 	b := AppendMessage(nil, &m)
-	binary.LittleEndian.PutUint32(b[envelopeBytes+40:], 1<<32-1)
+	binary.LittleEndian.PutUint32(b[envelopeBytes+48:], 1<<32-1)
 	reseal(b)
 	var got core.Message
 	if n := testing.AllocsPerRun(10, func() {
@@ -345,16 +366,14 @@ func TestLengthsAreNotTrusted(t *testing.T) {
 	}
 	s := sample(core.KindInstallSnapshot)
 	b = AppendMessage(nil, &s)
-	for i := range 3 {
-		binary.LittleEndian.PutUint16(b[envelopeBytes+48+2*i:], 1<<16-1)
-	}
+	binary.LittleEndian.PutUint32(b[envelopeBytes+48:], 1<<32-1)
 	reseal(b)
 	if n := testing.AllocsPerRun(10, func() {
 		if err := DecodeMessage(b, &got); !errors.Is(err, ErrTruncated) {
 			t.Fatal(err)
 		}
 	}); n != 0 {
-		t.Errorf("counts of 65535 members make %v allocations", n)
+		t.Errorf("a configuration of 4 billion bytes makes %v allocations", n)
 	}
 }
 

@@ -34,6 +34,8 @@ func main() {
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
+		// A program that was run, such as the go command.
+		fmt.Fprintf(os.Stderr, "bugbank: %v\n", err)
 		os.Exit(exit.ExitCode())
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "bugbank: %v\n", err)

@@ -54,6 +54,24 @@ type Progress struct {
 	ProbeSent bool
 	Window    Window // in Replicate
 	Stream    Stream // in Snapshot
+
+	// LeaseFrom is the leader's time in office, in ticks, when it sent the latest
+	// message that the follower has answered; zero: none yet.
+	LeaseFrom uint64
+	CatchUp   CatchUp
+	// Leaving: it is a member no longer, and is still to learn that. ToldCommit
+	// is the highest commit index that was sent to it.
+	Leaving    bool
+	ToldCommit ids.Index
+}
+
+// CatchUp is how a learner that is to become a voter catches up, in rounds: in
+// each it gets what the leader's log held at the round's beginning
+// (dissertation §4.2.1).
+type CatchUp struct {
+	Target ids.Index // of the round under way; zero: none
+	Ticks  uint32    // that it has taken
+	Done   bool      // a round was short enough
 }
 
 // Stream is a snapshot on its way to a follower, one chunk at a time.

@@ -1,0 +1,60 @@
+package core
+
+import "github.com/seaworthy-raft/seaworthy/core/progress"
+
+// NextDeadline is after how many ticks this replica may next do something of
+// its own accord, at least 1: a host that has nothing else for it may let that
+// many pass and deliver them as one input. They must not be left out before
+// any other input (see InputTick).
+func (r *Raft) NextDeadline() uint32 {
+	d := deadline{next: ^uint32(0)}
+	timeout := r.cfg.ElectionTicks
+	if r.diskBehind() && !r.diskStalled() {
+		d.at(r.stalledTicks, timeout)
+	}
+	if h := &r.handover; h.active() {
+		d.at(h.elapsedTicks, timeout)
+		if h.asked {
+			d.at(h.askedTicks, r.cfg.HeartbeatTicks)
+		}
+	}
+	switch r.role {
+	case RoleFollower:
+		if r.voters().Alone(r.cfg.ID) {
+			d.next = 1
+		}
+		d.at(r.electionElapsed, r.electionTimeout)
+		if f := &r.follower.reads; f.counter != 0 {
+			d.at(f.elapsedTicks, r.cfg.HeartbeatTicks)
+			d.at(f.ageTicks, 2*timeout)
+		}
+	case RolePreCandidate, RoleCandidate:
+		d.at(r.electionElapsed, r.electionTimeout)
+		d.at(r.candidate.elapsedTicks, r.cfg.HeartbeatTicks)
+	case RoleLeader:
+		d.at(r.lead.heartbeatElapsed, r.cfg.HeartbeatTicks)
+		d.at(r.lead.preferredTicks, r.preferredAfter())
+		for i := range r.lead.peers {
+			p := &r.lead.peers[i]
+			d.at(p.QuietTicks, timeout)
+			if p.State == progress.Snapshot {
+				d.at(p.QuietTicks, 2*timeout)
+			}
+		}
+		if r.diskStalled() && !r.handover.active() {
+			d.next = 1 // someone to hand over to may come in touch
+		}
+	}
+	return d.next
+}
+
+// deadline is the least of several.
+type deadline struct{ next uint32 }
+
+// at counts a timer that has run for elapsed ticks and acts at due. One that
+// is past that acts when something else happens.
+func (d *deadline) at(elapsed, due uint32) {
+	if elapsed < due {
+		d.next = min(d.next, due-elapsed)
+	}
+}

@@ -1,0 +1,251 @@
+package core
+
+import "github.com/seaworthy-raft/seaworthy/core/progress"
+
+// Leadership changes hands (dissertation §3.10): the leader takes no more
+// proposals, brings the target's log up to its own, and asks it to stand for
+// election at once. The request is of the leader's term, and void in any
+// other; it is repeated, as messages get lost. What has not come about within
+// ElectionTicks is given up.
+
+// handover is one under way. It outlives the role, because whether it came
+// about is known only when the next leader is heard.
+type handover struct {
+	cause  handoverCause
+	tagged bool
+	tag    uint64
+	target ReplicaID
+	// elapsedTicks since it began, and askedTicks since the target was asked
+	// last; asked: it was, at least once.
+	elapsedTicks uint32
+	askedTicks   uint32
+	asked        bool
+}
+
+// handoverCause is who wants it.
+type handoverCause uint8
+
+const (
+	handoverNone      handoverCause = iota
+	handoverAsked                   // the host, by InputTransfer
+	handoverResigned                // the host, by InputResign
+	handoverRemoved                 // this leader is no voter any more
+	handoverStalled                 // this leader's disk stands still
+	handoverPreferred               // a voter of higher priority has caught up
+)
+
+func (h *handover) active() bool { return h.cause != handoverNone }
+
+// preferredTimeouts is how many upper election timeouts a leader has been in
+// office before it hands over to a voter of higher priority, and after an
+// attempt before the next.
+const preferredTimeouts = 4
+
+// handleTransfer begins a transfer that the host asks for.
+func (r *Raft) handleTransfer(tag uint64, target ReplicaID, out *Ready) {
+	switch {
+	case r.role != RoleLeader:
+		r.refuse(out, tag, RefusedNotLeader)
+	case target == r.cfg.ID:
+		out.Done = append(out.Done, Done{tag, target})
+	case r.handover.active():
+		r.refuse(out, tag, RefusedTransferring)
+	case !r.beginHandover(handoverAsked, target, out):
+		r.refuse(out, tag, RefusedNoTarget)
+	default:
+		r.handover.tagged, r.handover.tag = true, tag
+	}
+}
+
+// handleCampaign stands for election now.
+func (r *Raft) handleCampaign(tag uint64, out *Ready) {
+	switch {
+	case r.role == RoleLeader:
+		out.Done = append(out.Done, Done{tag, r.cfg.ID})
+	case !r.mayStand():
+		r.refuse(out, tag, RefusedNotVoter)
+	default:
+		out.Done = append(out.Done, Done{tag, r.leader})
+		if r.role == RoleFollower {
+			r.becomePreCandidate(out)
+		}
+	}
+}
+
+// handleResign makes sure that this replica does not lead, and will not.
+func (r *Raft) handleResign(tag uint64, out *Ready) {
+	r.resigned = true
+	switch {
+	case r.role != RoleLeader:
+		if r.role != RoleFollower {
+			r.becomeFollower(out)
+		}
+		out.Done = append(out.Done, Done{tag, r.leader})
+	case r.handover.active() && r.handover.tagged:
+		r.refuse(out, tag, RefusedTransferring)
+	case r.handover.active() || r.beginHandover(handoverResigned, 0, out):
+		r.handover.cause = handoverResigned
+		r.handover.tagged, r.handover.tag = true, tag
+	default:
+		r.becomeFollower(out)
+		out.Done = append(out.Done, Done{tag, 0})
+	}
+}
+
+// beginHandover begins to hand over to target, or to the best of the voters
+// when it is zero. It reports false if there is nobody to hand over to.
+func (r *Raft) beginHandover(cause handoverCause, target ReplicaID, out *Ready) bool {
+	best := r.bestVoter(target)
+	if best == nil {
+		return false
+	}
+	r.handover = handover{cause: cause, target: best.ID}
+	if cause != handoverAsked && cause != handoverResigned {
+		out.Events = append(out.Events, Event{EventHandover, best.ID})
+	}
+	r.askToStand(out)
+	return true
+}
+
+// bestVoter is the one to take over: in touch, with the longest log, and of
+// the highest priority. Only names whom alone to consider, unless it is zero.
+func (r *Raft) bestVoter(only ReplicaID) *progress.Progress {
+	var best *progress.Progress
+	for _, id := range r.members().Voters {
+		p := r.peer(id)
+		if id == r.cfg.ID || only != 0 && id != only || p == nil || r.quiet(p) || p.State == progress.Snapshot {
+			continue
+		}
+		if best == nil || p.Match > best.Match ||
+			p.Match == best.Match && r.members().Member(id).Priority > r.members().Member(best.ID).Priority {
+			best = p
+		}
+	}
+	return best
+}
+
+// askToStand asks the target to stand for election, if it has the whole log.
+func (r *Raft) askToStand(out *Ready) {
+	h := &r.handover
+	p := r.peer(h.target)
+	if r.role != RoleLeader || p == nil || p.Match != r.log.lastIndex() {
+		return
+	}
+	h.asked, h.askedTicks = true, 0
+	// From here on the target may win an election whenever the message arrives,
+	// whatever the followers hear of this leader.
+	r.lead.leaseVoid = true
+	r.message(out, KindTimeoutNow, h.target, false).TimeoutNow.Last = r.log.last()
+}
+
+// tickHandover repeats the request, and gives up in time.
+func (r *Raft) tickHandover(n uint32, out *Ready) {
+	h := &r.handover
+	if !h.active() {
+		return
+	}
+	h.elapsedTicks = saturate(h.elapsedTicks, n)
+	h.askedTicks = saturate(h.askedTicks, n)
+	switch {
+	case h.elapsedTicks >= r.cfg.ElectionTicks:
+		r.abortHandover(out)
+	case h.asked && h.askedTicks >= r.cfg.HeartbeatTicks:
+		r.askToStand(out)
+	}
+}
+
+// abortHandover leads on, unless it must not.
+func (r *Raft) abortHandover(out *Ready) {
+	h := r.handover
+	r.handover = handover{}
+	out.Events = append(out.Events, Event{EventHandoverAborted, h.target})
+	stepsDown := h.cause == handoverResigned || h.cause == handoverRemoved || h.cause == handoverStalled
+	if r.role == RoleLeader && stepsDown {
+		r.becomeFollower(out)
+	}
+	switch {
+	case !h.tagged:
+	case h.cause == handoverResigned:
+		out.Done = append(out.Done, Done{h.tag, r.leader})
+	default:
+		r.refuse(out, h.tag, RefusedTransferAborted)
+	}
+	if r.role == RoleLeader {
+		r.lead.preferredTicks = 0
+	}
+}
+
+// endHandover answers who asked for the transfer, now that it is known who
+// leads.
+func (r *Raft) endHandover(leader ReplicaID, out *Ready) {
+	h := r.handover
+	r.handover = handover{}
+	switch {
+	case !h.tagged:
+	case leader == h.target || h.cause == handoverResigned && leader != r.cfg.ID:
+		out.Done = append(out.Done, Done{h.tag, leader})
+	default:
+		r.refuse(out, h.tag, RefusedLeadershipLost)
+	}
+}
+
+// handleTimeoutNow stands for election at once, as the leader wishes.
+func (r *Raft) handleTimeoutNow(m *Message, out *Ready) {
+	if m.Term < r.term {
+		return // it is over; that leader has been told, or will be
+	}
+	r.hearFrom(m.From, out)
+	if r.mayStand() && r.log.matches(m.TimeoutNow.Last) {
+		r.becomeCandidate(true, out)
+	}
+}
+
+// tickDisk notices that the disk stands still. A leader then hands over: its
+// own log is no help to anyone, and what it is asked to write is late for ever
+// (if nobody else is in touch it leads on).
+func (r *Raft) tickDisk(n uint32, out *Ready) {
+	if !r.diskBehind() {
+		r.stalledTicks = 0
+		return
+	}
+	before := r.diskStalled()
+	r.stalledTicks = saturate(r.stalledTicks, n)
+	if r.diskStalled() && !before {
+		out.Events = append(out.Events, Event{EventDiskStalled, r.cfg.ID})
+	}
+	if r.diskStalled() && r.role == RoleLeader && !r.handover.active() {
+		r.beginHandover(handoverStalled, 0, out)
+	}
+}
+
+// diskBehind says whether anything waits to become durable.
+func (r *Raft) diskBehind() bool {
+	return r.durableTerm != r.term || r.durableVote != r.vote || r.log.persistedIndex != r.log.lastIndex()
+}
+
+func (r *Raft) diskStalled() bool { return r.stalledTicks >= r.cfg.ElectionTicks }
+
+func (r *Raft) preferredAfter() uint32 { return preferredTimeouts * 2 * r.cfg.ElectionTicks }
+
+// tickPreferred hands over to a voter of higher priority that has the whole
+// log. A leader waits with that until it has been in office for a while, so
+// that leadership does not go to and fro.
+func (r *Raft) tickPreferred(n uint32, out *Ready) {
+	c := r.members()
+	r.lead.preferredTicks = saturate(r.lead.preferredTicks, n)
+	if len(c.Members) == 0 || r.lead.preferredTicks < r.preferredAfter() || r.handover.active() {
+		return
+	}
+	own := c.Member(r.cfg.ID).Priority
+	best := ReplicaID(0)
+	for _, id := range c.Voters {
+		p, priority := r.peer(id), c.Member(id).Priority
+		if priority > own && p != nil && !r.quiet(p) && p.Match == r.log.lastIndex() {
+			best, own = id, priority
+		}
+	}
+	if best != 0 {
+		r.lead.preferredTicks = 0
+		r.beginHandover(handoverPreferred, best, out)
+	}
+}
