@@ -20,7 +20,7 @@ func (r *Raft) NextDeadline() uint32 {
 	}
 	switch r.role {
 	case RoleFollower:
-		if r.voters().Alone(r.cfg.ID) {
+		if (r.voters().Alone(r.cfg.ID) || r.electionDue()) && r.mayStand() {
 			d.next = 1
 		}
 		d.at(r.electionElapsed, r.electionTimeout)
