@@ -321,6 +321,8 @@ func (h *hasher) leaderPart(l *leading) {
 		h.flag(p.Round == l.reads.round) // one round is out at a time
 		h.free(p.Round)
 		h.flag(p.ProbeSent)
+		h.word(uint64(p.ProbeLast))
+		h.flag(p.Busy)
 		p.Window.Each(func(last Index, bytes uint64) {
 			h.word(uint64(last))
 			h.word(bytes)

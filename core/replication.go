@@ -39,7 +39,7 @@ func (r *Raft) sendEntries(p *progress.Progress, out *Ready) {
 		entries, bytes := r.log.page(p.Next, r.log.lastIndex(), bytesMax)
 		r.sendAppend(p, entries, out)
 		if p.State == progress.Probe {
-			p.ProbeSent = true
+			p.ProbeSent, p.ProbeLast = true, p.Next-1+Index(len(entries))
 			return
 		}
 		p.Next += Index(len(entries))
@@ -74,10 +74,13 @@ func (r *Raft) sendHeartbeats(out *Ready) {
 			a.Round, a.Sent = r.lead.reads.round, r.lead.ticks
 		case p.Next <= r.log.base.Index:
 			r.startStream(p, out)
+		case p.Busy:
+			p.ProbeSent = false
+			r.sendEntries(p, out)
 		default:
 			r.sendAppend(p, nil, out)
 			if p.State == progress.Probe {
-				p.ProbeSent = true
+				p.ProbeSent, p.ProbeLast = true, p.Next-1
 			}
 		}
 	}
@@ -103,7 +106,7 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 	news := p.Accepted(a.Match)
 	switch p.State {
 	case progress.Probe:
-		if news || a.Match == p.Next-1 {
+		if p.Probed(a.Match, news) {
 			p.BecomeReplicate()
 		}
 	case progress.Replicate:

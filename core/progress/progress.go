@@ -50,8 +50,14 @@ type Progress struct {
 	// Round is the latest round of contact that the follower has answered.
 	Round uint64
 
-	// ProbeSent: in Probe, an append is out and not answered yet.
+	// ProbeSent: in Probe, an append is out and not answered yet. ProbeLast is
+	// where it ends.
 	ProbeSent bool
+	ProbeLast ids.Index
+	// Busy: in Probe, the follower did not take all that the probe held, because
+	// its state machine is behind. Until that changes it gets one append with
+	// each heartbeat.
+	Busy bool
 	Window    Window // in Replicate
 	Stream    Stream // in Snapshot
 
@@ -94,7 +100,7 @@ type Stream struct {
 func (p *Progress) BecomeProbe(next ids.Index) {
 	p.State = Probe
 	p.Next = max(next, p.Match+1)
-	p.ProbeSent = false
+	p.ProbeSent, p.ProbeLast, p.Busy = false, 0, false
 	p.Window.Reset()
 	p.Stream = Stream{}
 }
@@ -110,6 +116,16 @@ func (p *Progress) BecomeSnapshot(s Stream) {
 	p.BecomeProbe(p.Match + 1)
 	p.State = Snapshot
 	p.Stream = s
+}
+
+// Probed judges the answer to a probe: whether entries may stream now. One that
+// was taken in part only shows that the follower can not keep up.
+func (p *Progress) Probed(match ids.Index, news bool) bool {
+	if p.ProbeSent && match < p.ProbeLast && match >= p.Next-1 {
+		p.Next, p.Busy = match+1, true
+		return false
+	}
+	return news || match == p.Next-1
 }
 
 // Accepted notes that the follower's durable log matches up to match, and
