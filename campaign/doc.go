@@ -16,4 +16,5 @@
 //	folder.go    what a failing seed leaves behind; notes.go is for its picture
 //	text.go      outcomes and summaries for people; meaning.go has the properties
 //	view.go      a run in dense lines, one column per replica
+//	connectivity.go  links taken away for good, in every possible way
 package campaign

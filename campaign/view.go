@@ -52,6 +52,7 @@ var eventGlyphs = map[sim.TraceKind]byte{
 	sim.TraceRole: '!', sim.TraceStart: '^', sim.TraceDown: 'v', sim.TracePause: 'z',
 	sim.TraceFault: '#', sim.TraceFaultEnd: '~',
 	sim.TraceRequest: '?', sim.TraceAnswer: '=', sim.TraceSend: '>',
+	sim.TraceMembers: 'm', sim.TraceAsk: 'o', sim.TraceAnswered: 'o', sim.TraceTold: 'i',
 	sim.TraceFailure: '*',
 }
 
@@ -61,6 +62,7 @@ const legend = `  one column per replica: what happens to it, then its role
             ? request of a client arrives  = answer leaves  > client sends
             w write submitted  s writes synced  a state machine at work
             ! role, term or leader changed  ^ start  v crash or power loss  z pause
+            m other members  o the operator asks, or is answered  i told to it
             # fault begins  ~ fault ends  * violation
     then the term, the end of the log and what is applied, of that replica.
   Ticks are left out; --json has them.
@@ -80,7 +82,7 @@ type ScenarioLine struct {
 
 // Begin shows the scenario.
 func (v *Viewer) Begin(s *sim.Scenario) {
-	v.replicas = make([]seen, s.Replicas)
+	v.replicas = make([]seen, s.Replicas+s.Spares)
 	for i := range v.replicas {
 		v.replicas[i] = seen{role: glyphFollower, down: true}
 	}

@@ -2,9 +2,13 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/seaworthy-raft/seaworthy/core/confchange"
 )
 
 // The acceptance list: each row is a promise that a README may print. The
@@ -95,8 +99,9 @@ func TestAcceptance01MalformedMessages(t *testing.T) {
 	}
 }
 
-// Row 1, generated: no message panics, and a refused one changes nothing. The
-// test runs 10^5 messages; SEAWORTHY_MESSAGES says otherwise.
+// Row 1, generated: no message and no input panics, a refused message changes
+// nothing, and every tag is answered once. The test runs 10^5 inputs;
+// SEAWORTHY_MESSAGES says otherwise.
 func TestAcceptance01GeneratedMessages(t *testing.T) {
 	count := 100_000
 	if s := os.Getenv("SEAWORTHY_MESSAGES"); s != "" {
@@ -107,7 +112,162 @@ func TestAcceptance01GeneratedMessages(t *testing.T) {
 		count = n
 	}
 	rng := splitmix(1)
-	var starts []*Raft
+	starts := generatedStarts(t)
+	var out Ready
+	var kinds [kindEnd]int
+	var inputs [InputSnapshotFailed + 1]int
+	refused, accepted := 0, 0
+	var r *Raft
+	var tags openTags
+	for i := range count {
+		if i%50 == 0 || r.halted != HaltNone {
+			r = starts[rng.below(uint64(len(starts)))].Clone()
+			tags.start(r)
+		}
+		in := generatedInput(&rng, r, uint64(i)+1<<32)
+		tags.ask(&in)
+		before := r.Hash()
+		err := r.Step(&in, &out)
+		switch {
+		case errors.Is(err, ErrBadMessage):
+			refused++
+			if r.Hash() != before || duties(&out) != "" {
+				t.Fatalf("message %d refused with %v, but the state has changed: %+v", i, err, in.Message)
+			}
+		case errors.Is(err, ErrHalted) && in.Kind == InputSnapshotInstalled && r.halted == HaltSnapshot:
+			// What a peer has sent contradicts what this replica knows.
+		case err != nil:
+			t.Fatalf("input %d: %v: %+v, %+v", i, err, in, in.Message)
+		default:
+			accepted++
+			inputs[in.Kind]++
+			if in.Kind == InputMessage {
+				kinds[in.Message.Kind]++
+			}
+			if err := r.CheckInvariants(); err != nil {
+				t.Fatalf("input %d: %v: %+v, %+v", i, err, in, in.Message)
+			}
+		}
+		// What the step asked to be written is durable, most of the time, and what
+		// it asked to be applied is applied.
+		for {
+			if err := tags.answer(&out); err != nil {
+				t.Fatalf("input %d, %+v, %+v: %v", i, in, in.Message, err)
+			}
+			next := Input{}
+			switch {
+			case out.WriteSet && rng.below(4) > 0:
+				next = Input{Kind: InputPersisted, Persisted: Persisted{out.Mark, out.HardState.Term, out.HardState.Vote}}
+			case out.RestoreSet:
+				next = Input{Kind: InputApplied, Applied: out.Restore.Index}
+			case len(out.Committed) > 0 && rng.below(4) > 0:
+				next = Input{Kind: InputApplied, Applied: out.Committed[len(out.Committed)-1].Index}
+			}
+			if next.Kind == 0 || r.halted != HaltNone {
+				break
+			}
+			if err := r.Step(&next, &out); err != nil {
+				t.Fatalf("%+v: %v", next, err)
+			}
+		}
+		if err := tags.open(r); err != nil {
+			t.Fatalf("input %d, %+v, %+v: %v", i, in, in.Message, err)
+		}
+	}
+	if refused < count/20 || accepted < count/20 {
+		t.Fatalf("of %d messages %d were refused and %d accepted: the generator misses one side", count, refused, accepted)
+	}
+	for kind := KindRequestVote; kind < kindEnd; kind++ {
+		if kinds[kind] == 0 {
+			t.Errorf("no message of kind %d was accepted", kind)
+		}
+	}
+	for kind := InputTick; kind <= InputSnapshotFailed; kind++ {
+		if inputs[kind] == 0 && kind != InputPersisted && kind != InputApplied {
+			t.Errorf("no input of kind %d was accepted", kind)
+		}
+	}
+}
+
+// openTags are those that wait for an answer.
+type openTags map[uint64]bool
+
+func (o *openTags) start(r *Raft) {
+	*o = openTags{}
+	for _, tag := range waitingTags(r) {
+		(*o)[tag] = true
+	}
+}
+
+// waitingTags are those that r itself remembers.
+func waitingTags(r *Raft) (tags []uint64) {
+	for i := range r.lead.reads.waiting {
+		if w := &r.lead.reads.waiting[i]; w.id == (ReadID{}) {
+			tags = append(tags, w.tag)
+		}
+	}
+	for i := range r.follower.reads.waiting {
+		tags = append(tags, r.follower.reads.waiting[i].tag)
+	}
+	if r.handover.tagged {
+		tags = append(tags, r.handover.tag)
+	}
+	return tags
+}
+
+func (o openTags) ask(in *Input) {
+	switch in.Kind {
+	case InputPropose:
+		for i := range in.Proposals {
+			o[in.Proposals[i].Tag] = true
+		}
+	case InputRead, InputChange, InputTransfer, InputCampaign, InputResign:
+		o[in.Tag] = true
+	}
+}
+
+func (o openTags) answer(out *Ready) error {
+	var answered []uint64
+	for _, a := range out.Accepted {
+		answered = append(answered, a.Tag)
+	}
+	for _, a := range out.Done {
+		answered = append(answered, a.Tag)
+	}
+	for _, a := range out.Reads {
+		answered = append(answered, a.Tag)
+	}
+	for _, a := range out.Refusals {
+		if a.Reason == RefusedNone || a.Reason.String() == "unknown" {
+			return fmt.Errorf("tag %d refused without a reason", a.Tag)
+		}
+		answered = append(answered, a.Tag)
+	}
+	for _, tag := range answered {
+		if !o[tag] {
+			return fmt.Errorf("tag %d answered twice, or never asked", tag)
+		}
+		delete(o, tag)
+	}
+	return nil
+}
+
+// open compares them with what r remembers: no tag is forgotten.
+func (o openTags) open(r *Raft) error {
+	waiting := waitingTags(r)
+	for _, tag := range waiting {
+		if !o[tag] {
+			return fmt.Errorf("tag %d is answered, and waits", tag)
+		}
+	}
+	if len(waiting) != len(o) && r.halted == HaltNone {
+		return fmt.Errorf("%d tags are open, of which %d are remembered", len(o), len(waiting))
+	}
+	return nil
+}
+
+// generatedStarts are replicas in all kinds of states.
+func generatedStarts(t *testing.T) (starts []*Raft) {
 	for n := 1; n <= 5; n++ {
 		c := newTestCluster(t, n)
 		starts = append(starts, c.replicas[1].Clone())
@@ -122,54 +282,43 @@ func TestAcceptance01GeneratedMessages(t *testing.T) {
 			starts = append(starts, c.replicas[id].Clone())
 		}
 	}
-	var out Ready
-	refused, accepted := 0, 0
-	var r *Raft
-	before := uint64(0)
-	for i := range count {
-		if i%50 == 0 {
-			r = starts[rng.below(uint64(len(starts)))].Clone()
-			before = r.Hash()
-		}
-		in := generatedInput(&rng, r)
-		err := r.Step(&in, &out)
-		after := r.Hash()
-		switch {
-		case errors.Is(err, ErrBadMessage):
-			refused++
-			if after != before {
-				t.Fatalf("message %d refused with %v, but the state has changed: %+v", i, err, in.Message)
+	joiner := newTestCluster(t, 1)
+	joiner.join(2)
+	starts = append(starts, joiner.replicas[2].Clone())
+	var joint, planned, handing, learners int
+	for seed := uint64(1); seed <= 12; seed++ {
+		c := newChaos(t, 2000+seed)
+		for i := range 1200 {
+			c.quarter()
+			r := c.replicas[c.any()]
+			m := r.Configuration()
+			odd := m.IsJoint() && r.role == RoleLeader || r.handover.active()
+			if i%100 == 0 || odd && i%3 == 0 {
+				starts = append(starts, r.Clone())
+				joint += count(m.IsJoint() && r.role == RoleLeader)
+				planned += count(len(m.Planned) > 0)
+				handing += count(r.handover.active())
+				learners += count(!m.Votes(r.cfg.ID))
 			}
-		case err != nil:
-			t.Fatalf("message %d: %v: %+v", i, err, in.Message)
-		default:
-			accepted++
-			if err := r.CheckInvariants(); err != nil && i%16 == 0 {
-				t.Fatalf("message %d: %v: %+v", i, err, in.Message)
-			}
-		}
-		before = after
-		// What the step asked to be written is durable, most of the time.
-		if out.WriteSet && rng.below(4) > 0 {
-			p := Input{Kind: InputPersisted, Persisted: Persisted{out.Mark, out.HardState.Term, out.HardState.Vote}}
-			if err := r.Step(&p, &out); err != nil {
-				t.Fatal(err)
-			}
-			before = r.Hash()
 		}
 	}
-	if refused < count/20 || accepted < count/20 {
-		t.Fatalf("of %d messages %d were refused and %d accepted: the generator misses one side", count, refused, accepted)
+	if joint == 0 || planned == 0 || handing == 0 || learners == 0 {
+		t.Fatalf("of %d replicas %d lead a joint configuration, %d have plans, %d hand over, %d have no vote", len(starts), joint, planned, handing, learners)
 	}
+	return starts
 }
 
-// generatedInput is a message whose every field is drawn from values near
-// those of the replica, so that many pass the gate, or now and then from all
-// values.
-func generatedInput(rng *splitmix, r *Raft) Input {
-	if rng.below(8) == 0 {
-		return Input{Kind: InputTick, Ticks: uint32(rng.below(12)), Jitter: uint32(rng.next()), JitterSet: true}
+func count(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
+}
+
+// generatedInput is an input whose every field is drawn from values near those
+// of the replica, so that many messages pass the gate, or now and then from
+// all values.
+func generatedInput(rng *splitmix, r *Raft, tag uint64) Input {
 	wild := rng.below(40) == 0
 	near := func(v uint64) uint64 {
 		if wild && rng.below(3) == 0 {
@@ -184,10 +333,7 @@ func generatedInput(rng *splitmix, r *Raft) Input {
 			return v
 		}
 	}
-	m := &Message{
-		Kind: MessageKind(1 + rng.below(uint64(kindEnd))), Cluster: 7, To: r.cfg.ID,
-		From: ReplicaID(near(uint64(r.cfg.ID%5 + 1))), Boot: Boot(near(1)), Term: Term(near(uint64(r.term))),
-	}
+	someone := func() ReplicaID { return ReplicaID(near(uint64(r.cfg.ID%5 + 1))) }
 	index := func() Index {
 		if rng.below(3) == 0 {
 			return Index(rng.below(uint64(r.log.lastIndex()) + 3))
@@ -201,22 +347,86 @@ func generatedInput(rng *splitmix, r *Raft) Input {
 		}
 		return EntryID{Term: Term(near(uint64(r.term))), Index: i}
 	}
+	conf := func(at Index) Configuration {
+		c := r.configurations[rng.below(uint64(len(r.configurations)))]
+		if rng.below(2) == 0 {
+			c = Configuration{Highest: ReplicaID(rng.below(9))}
+			for id := ReplicaID(1); id <= 7; id++ {
+				switch rng.below(6) {
+				case 0, 1:
+					c.Voters = append(c.Voters, id)
+				case 2:
+					c.Learners = append(c.Learners, id)
+				}
+				if rng.below(9) == 0 {
+					c.Outgoing = append(c.Outgoing, id)
+				}
+			}
+			if len(c.Learners) > 0 && rng.below(2) == 0 {
+				c.Planned = append(c.Planned, confchange.Planned{Kind: confchange.Promote, ID: c.Learners[0]})
+			}
+		}
+		if c.Index = at; rng.below(20) == 0 {
+			c.Index = index()
+		}
+		return c
+	}
 	snap := func() Snapshot {
 		s := Snapshot{EntryID: id(), Size: rng.below(20), Sum: rng.below(2)}
 		if rng.below(8) > 0 {
-			s.Configuration.Voters = r.members().Voters
+			s.Configuration = conf(s.Index - Index(rng.below(uint64(min(s.Index, 2))+1)))
 		}
 		_, s.Digest, _ = r.log.position(s.Index)
 		return s
 	}
+	switch rng.below(32) {
+	case 0, 1, 2, 3:
+		return Input{Kind: InputTick, Ticks: uint32(rng.below(12)), Jitter: uint32(rng.next()), JitterSet: true}
+	case 4, 5:
+		return Input{Kind: InputPropose, Proposals: []Proposal{{tag << 1, make([]byte, rng.below(200))}, {tag<<1 + 1, nil}}}
+	case 6, 7:
+		return Input{Kind: InputRead, Tag: tag, Lease: rng.below(2) == 0, LeaseDriftPPM: uint32(near(1 << 10))}
+	case 8, 9:
+		in := Input{Kind: InputChange, Tag: tag}
+		for range rng.below(4) {
+			in.Change.Operations = append(in.Change.Operations, Operation{Kind: confchange.OperationKind(rng.below(8)),
+				ID: ReplicaID(near(uint64(r.members().HighestID()))), Priority: uint8(rng.below(3)), Address: string(make([]byte, near(250)%300))})
+		}
+		in.Change.IfSet, in.Change.If = rng.below(4) == 0, r.members().Index
+		return in
+	case 10:
+		return Input{Kind: InputTransfer, Tag: tag, Target: ReplicaID(near(2))}
+	case 11:
+		return Input{Kind: InputCampaign, Tag: tag}
+	case 12:
+		if rng.below(4) == 0 {
+			return Input{Kind: InputResign, Tag: tag}
+		}
+		return Input{Kind: InputSnapshotFailed, Snapshot: r.follower.incoming.snapshot}
+	case 13:
+		if in := &r.follower.incoming; in.installing {
+			return Input{Kind: InputSnapshotInstalled, Snapshot: in.snapshot}
+		}
+		i := r.log.base.Index + Index(rng.below(uint64(r.log.appliedIndex-min(r.log.base.Index, r.log.appliedIndex))+1))
+		if c, ok := r.ConfigurationAt(i); ok && i > 0 && i <= r.log.appliedIndex {
+			term, chain, _ := r.log.position(i)
+			return Input{Kind: InputSnapshotTaken, Snapshot: Snapshot{EntryID: EntryID{Term: term, Index: i}, Digest: chain,
+				Time: r.PositionTime(i), Size: 9, Sum: chain, Configuration: c}}
+		}
+		return Input{Kind: InputTick}
+	}
+	m := &Message{
+		Kind: MessageKind(1 + rng.below(uint64(kindEnd))), Cluster: 7, To: r.cfg.ID,
+		From: someone(), Boot: Boot(near(1)), Term: Term(near(uint64(r.term))),
+	}
 	switch m.Kind {
 	case KindRequestVote:
-		m.RequestVote = RequestVote{Pre: rng.below(2) == 0, For: Term(near(uint64(m.Term))), Last: id()}
+		m.RequestVote = RequestVote{Pre: rng.below(2) == 0, Transfer: rng.below(3) == 0, For: Term(near(uint64(m.Term))), Last: id()}
 	case KindRequestVoteResponse:
 		m.RequestVoteResponse = RequestVoteResponse{Pre: rng.below(2) == 0, For: Term(near(uint64(m.Term))), Granted: rng.below(3) > 0}
 	case KindAppendEntries:
 		a := &m.AppendEntries
-		a.Prev, a.Commit, a.Round = id(), index(), near(0)
+		a.Prev, a.Commit, a.Round, a.Sent = id(), index(), near(0), near(r.lead.ticks)
 		_, a.PrevDigest, _ = r.log.position(a.Prev.Index)
 		chain, prev := a.PrevDigest, a.Prev
 		for range rng.below(4) {
@@ -224,6 +434,13 @@ func generatedInput(rng *splitmix, r *Raft) Input {
 			if own := r.log.at(e.Index); own != nil && rng.below(3) > 0 {
 				e = *own
 			} else {
+				if rng.below(3) == 0 {
+					c := conf(e.Index)
+					e.Kind, e.Data = EntryConfiguration, c.Append(nil)
+					if wild && len(e.Data) > 0 {
+						e.Data[rng.below(uint64(len(e.Data)))] ^= byte(rng.next())
+					}
+				}
 				e.Digest = e.Chain(chain)
 			}
 			if wild && rng.below(4) == 0 {
@@ -233,18 +450,122 @@ func generatedInput(rng *splitmix, r *Raft) Input {
 			chain, prev = e.Digest, e.EntryID
 		}
 	case KindAppendEntriesResponse:
-		m.AppendEntriesResponse = AppendEntriesResponse{Reject: rng.below(2) == 0, Match: index(), Prev: index(), Hint: id(), Round: near(r.lead.reads.round)}
+		m.AppendEntriesResponse = AppendEntriesResponse{Reject: rng.below(2) == 0, Match: index(), Prev: index(), Hint: id(),
+			Round: near(r.lead.reads.round), Sent: rng.below(r.lead.ticks + 1)}
 	case KindInstallSnapshot:
-		m.InstallSnapshot = InstallSnapshot{Snapshot: snap(), Offset: near(0), Data: make([]byte, rng.below(21))}
+		m.InstallSnapshot = InstallSnapshot{Snapshot: snap(), Offset: near(0), Data: make([]byte, rng.below(21)), Sent: near(r.lead.ticks)}
+		if in := &r.follower.incoming; !in.snapshot.IsZero() && rng.below(2) == 0 {
+			m.InstallSnapshot.Snapshot, m.InstallSnapshot.Offset = in.snapshot, in.received
+			m.InstallSnapshot.Data = make([]byte, in.snapshot.Size-in.received)
+		}
 	case KindInstallSnapshotResponse:
 		s := snap()
-		m.InstallSnapshotResponse = InstallSnapshotResponse{Snapshot: s.EntryID, Sum: s.Sum, Received: rng.below(20), Match: index(), Round: near(0)}
+		m.InstallSnapshotResponse = InstallSnapshotResponse{Snapshot: s.EntryID, Sum: s.Sum, Received: rng.below(20), Match: index(),
+			Round: near(0), Sent: rng.below(r.lead.ticks + 1)}
 	case KindReadIndex:
 		m.ReadIndex.ID = ReadID{Replica: m.From, Boot: m.Boot, Counter: near(1)}
 	case KindReadIndexResponse:
-		m.ReadIndexResponse = ReadIndexResponse{ID: ReadID{Replica: r.cfg.ID, Boot: r.cfg.Boot, Counter: near(1)}, Index: index(), Refused: RefusalReason(rng.below(3))}
+		m.ReadIndexResponse = ReadIndexResponse{ID: ReadID{Replica: r.cfg.ID, Boot: r.cfg.Boot, Counter: near(r.readCounter)}, Index: index(), Refused: RefusalReason(rng.below(3))}
+	case KindTimeoutNow:
+		m.TimeoutNow.Last = id()
+		if rng.below(2) == 0 {
+			m.TimeoutNow.Last = r.log.last()
+		}
+		if rng.below(2) == 0 && r.leader != 0 {
+			m.From = r.leader
+		}
 	}
 	return Input{Kind: InputMessage, Message: m}
+}
+
+// Row 2: the schedule of 2015 by which two leaders changed from the same
+// configuration, each to one of its own, and decided apart. S1 leads four
+// voters and has its change (S5 votes) appended by S5 alone; S2 is elected by
+// the others and changes members as well (S1 is removed); S1 comes back and asks
+// the voters of its own change.
+func TestAcceptance02TwoLeadersDoNotChangeTheSameConfiguration(t *testing.T) {
+	c := newTestCluster(t, 4)
+	c.replicas[1].electionTimeout = 10
+	for _, id := range c.ids[1:] {
+		c.replicas[id].electionTimeout = 19
+	}
+	if l := c.elect(); l != 1 {
+		t.Fatalf("leader %d", l)
+	}
+	c.join(5)
+	c.mustChange(Operation{Kind: confchange.AddLearner, ID: 5})
+
+	// D reaches S5 only.
+	appended := func() bool { return slices.Contains(c.members(1).Voters, 5) }
+	apart := func(m *Message) bool { return m.From == 1 && m.To <= 4 || m.To == 1 && m.From <= 4 }
+	c.cut = func(m *Message) bool { return appended() && apart(m) }
+	if why := c.change(1, 1, Operation{Kind: confchange.Promote, ID: 5}); why != RefusedNone {
+		t.Fatal(why)
+	}
+	for !appended() {
+		c.run(1)
+	}
+	c.deliver()
+	d := c.members(1).Index
+	if !slices.Contains(c.members(5).Voters, 5) || c.replicas[1].log.commitIndex >= d {
+		t.Fatal("D is meant to be at S1 and S5, and not committed")
+	}
+
+	// S2 is elected by S2, S3, S4. Until its own entry is committed, it must not
+	// change anything: E.
+	noop := Index(0)
+	c.cut = func(m *Message) bool {
+		return apart(m) || m.From == 5 || m.To == 5 || noop == 0 && m.Kind == KindAppendEntriesResponse
+	}
+	for _, id := range []ReplicaID{2, 3, 4} {
+		c.replicas[id].electionTimeout = 15 + 3*uint32(id)
+		c.replicas[id].resigned = id != 2
+	}
+	for c.leader() == 1 || c.leader() == 0 {
+		c.run(1)
+		if c.replicas[2].role == RoleLeader {
+			break
+		}
+	}
+	if c.replicas[2].role != RoleLeader || c.members(2).Index >= d {
+		t.Fatalf("%+v", c.replicas[2].Status())
+	}
+	e := Operation{Kind: confchange.Remove, ID: 1}
+	if why := c.change(2, 2, e); why != RefusedTermNotOpen {
+		t.Fatalf("S2 has committed nothing of its term, and its change is: %v", why)
+	}
+	noop = c.replicas[2].lead.termStart
+	c.run(5)
+	if why := c.change(2, 3, e); why != RefusedNone {
+		t.Fatal(why)
+	}
+	c.run(2)
+	if c.replicas[2].log.commitIndex < c.members(2).Index || c.members(2).Has(1) {
+		t.Fatal("E is meant to be committed")
+	}
+
+	// S1 returns, and asks S4 and S5: a majority of D, if both gave their votes.
+	c.cut = func(m *Message) bool { return m.From == 2 || m.To == 2 || m.From == 3 || m.To == 3 }
+	for _, id := range []ReplicaID{1, 4, 5} {
+		c.replicas[id].resigned = id != 1
+	}
+	for range 300 {
+		c.run(1)
+		if r := c.replicas[1]; r.role == RoleLeader && r.term > c.replicas[2].term || r.log.commitIndex >= d {
+			t.Fatalf("S1 decides with D: %+v", r.Status())
+		}
+	}
+	c.cut = nil
+	for _, id := range c.ids {
+		c.replicas[id].resigned = false
+	}
+	c.run(60)
+	l := c.elect()
+	// S5 has been promoted again, by S2's own change from what E left.
+	c.sameLogs(2, 3, 4, 5)
+	if got := c.members(l); !slices.Equal(got.Voters, []ReplicaID{2, 3, 4, 5}) || got.Index <= d {
+		t.Fatalf("%+v", got)
+	}
 }
 
 // Row 3: the schedule behind the stale reads of others. Two reads with the
@@ -306,6 +627,154 @@ func TestAcceptance03RepeatedReadTagIsNeverAnsweredEarly(t *testing.T) {
 	}
 }
 
+// Row 4: a transfer to a target that is dead, or can not catch up, or never
+// hears of it, is given up within one election timeout. There is an event, an
+// answer for who asked, and writes go on; so they do when the leader is elected
+// again.
+func TestAcceptance04TransferThatFailsIsGivenUp(t *testing.T) {
+	for name, cut := range map[string]func(to ReplicaID, m *Message) bool{
+		"dead":    func(to ReplicaID, m *Message) bool { return m.From == to || m.To == to },
+		"lagging": func(to ReplicaID, m *Message) bool { return m.To == to && len(m.AppendEntries.Entries) > 0 },
+		"deaf":    func(to ReplicaID, m *Message) bool { return m.Kind == KindTimeoutNow },
+		"mute":    func(to ReplicaID, m *Message) bool { return m.Kind == KindRequestVote },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestCluster(t, 3)
+			l := c.elect()
+			to := l%3 + 1
+			c.run(3)
+			c.cut = func(m *Message) bool { return cut(to, m) }
+			c.propose(l, 1)
+			c.transfer(l, 2, to)
+			for ticks := 1; ; ticks++ {
+				c.run(1)
+				if _, refused := c.answer(l, 2); refused != nil {
+					break
+				}
+				if ticks > 10 {
+					t.Fatal("not given up after an election timeout")
+				}
+			}
+			c.wantRefused(l, 2, RefusedTransferAborted)
+			if c.happened(l, Event{EventHandoverAborted, to}) != 1 {
+				t.Errorf("%+v", c.replicas[l].events)
+			}
+			// A target that stood in vain has moved the term on, and then the leader is
+			// elected again, or another.
+			before := c.replicas[l].term
+			if name != "mute" && (c.leader() != l || c.replicas[l].term != before) {
+				t.Fatalf("leader %d", c.leader())
+			}
+			if name == "mute" {
+				c.cut = nil
+			}
+			writer := c.elect()
+			c.propose(writer, 3)
+			c.run(3)
+			if a := c.replicas[writer].accepted; len(a) == 0 || a[len(a)-1].Tag != 3 || c.replicas[writer].log.commitIndex < a[len(a)-1].ID.Index {
+				t.Fatalf("writes do not go on: %+v", c.replicas[writer].refused)
+			}
+			// Nothing of it is left when the same replica leads again.
+			c.cut = nil
+			c.isolate(writer)
+			c.run(60)
+			c.cut = nil
+			c.run(30)
+			for range 20 {
+				if got := c.leader(); got == l {
+					break
+				} else if got != 0 {
+					c.transfer(got, 90, l)
+				}
+				c.run(5)
+			}
+			if c.leader() != l {
+				t.Fatalf("leader %d, not %d again", c.leader(), l)
+			}
+			c.run(3)
+			c.propose(l, 4)
+			c.change(l, 5, Operation{Kind: confchange.AddLearner, ID: 9})
+			for _, tag := range []uint64{4, 5} {
+				if _, refused := c.answer(l, tag); refused != nil {
+					t.Errorf("tag %d is refused after the election: %v", tag, refused.Reason)
+				}
+			}
+		})
+	}
+}
+
+// Row 6: the disk of the leader stands still. The others commit without it, and
+// within one upper election timeout of its noticing one of them leads; the old
+// leader does not come back before its disk does.
+func TestAcceptance06LeaderWithAStalledDiskHandsOver(t *testing.T) {
+	for _, voters := range []int{3, 5} {
+		c := newTestCluster(t, voters)
+		l := c.elect()
+		r := c.replicas[l]
+		c.run(3)
+		c.change(l, 1, Operation{Kind: confchange.Update, ID: l, Priority: 9}) // it is even the preferred one
+		c.run(3)
+		r.auto = false
+		c.propose(l, 2)
+		noticed := 0
+		for noticed == 0 {
+			c.run(1)
+			for _, e := range r.events {
+				if e.Kind == EventDiskStalled {
+					noticed++
+				}
+			}
+		}
+		if got := r.stalledTicks; got != 10 {
+			t.Errorf("noticed after %d ticks", got)
+		}
+		for ticks := 0; c.leader() == l || c.leader() == 0; ticks++ {
+			if ticks > 20 {
+				t.Fatalf("%d voters: nobody has taken over in an upper election timeout", voters)
+			}
+			c.run(1)
+		}
+		next := c.leader()
+		c.propose(next, 3)
+		c.run(5)
+		if n := c.replicas[next]; n.log.commitIndex != n.log.lastIndex() {
+			t.Errorf("%d voters: commit %d of %d", voters, n.log.commitIndex, n.log.lastIndex())
+		}
+		for range 400 {
+			c.run(1)
+			if c.leader() != next {
+				t.Fatalf("%d voters: leader %d became %d", voters, next, c.leader())
+			}
+		}
+		// The disk is well again, and the replica takes part.
+		c.resume(l)
+		c.run(10)
+		c.sameLogs(c.ids...)
+		c.run(150)
+		if c.leader() != l {
+			t.Errorf("%d voters: the preferred leader is not back, it is %d", voters, c.leader())
+		}
+	}
+}
+
+// A leader whose disk stands still and that has nobody to hand over to leads
+// on: nobody could do better.
+func TestStalledLeaderWithNobodyToHandOverToLeadsOn(t *testing.T) {
+	c := newTestCluster(t, 1)
+	l := c.elect()
+	r := c.replicas[l]
+	r.auto = false
+	c.propose(l, 1)
+	c.run(100)
+	if r.role != RoleLeader || c.happened(l, Event{EventDiskStalled, l}) != 1 {
+		t.Fatalf("%+v %+v", r.Status(), r.events)
+	}
+	c.resume(l)
+	if r.log.commitIndex != r.log.lastIndex() {
+		t.Error("not committed after all")
+	}
+}
+
 // Row 8: acknowledgements of writes come late, twice, and in the wrong order;
 // one of an overwritten tail counts for nothing.
 func TestAcceptance08AcknowledgementsInAnyOrder(t *testing.T) {
@@ -316,13 +785,13 @@ func TestAcceptance08AcknowledgementsInAnyOrder(t *testing.T) {
 	c.propose(l, 1)
 	c.propose(l, 2)
 	c.propose(l, 3)
-	acks := append([]Persisted(nil), r.writes...)
+	acks := append([]testWrite(nil), r.writes...)
 	if len(acks) != 3 {
 		t.Fatalf("%d writes, want 3", len(acks))
 	}
 	for _, i := range []int{1, 0, 1, 2, 0, 2} {
 		before := r.log.persistedIndex
-		c.step(l, Input{Kind: InputPersisted, Persisted: acks[i]})
+		c.step(l, Input{Kind: InputPersisted, Persisted: acks[i].Persisted})
 		if r.log.persistedIndex < before || r.log.persistedIndex < acks[i].Log.Index {
 			t.Fatalf("ack %d: persisted %d, was %d", i, r.log.persistedIndex, before)
 		}
@@ -337,7 +806,7 @@ func TestAcceptance08AcknowledgementsInAnyOrder(t *testing.T) {
 	r.writes, r.held = nil, nil
 	c.propose(l, 4)
 	c.propose(l, 5)
-	stale := append([]Persisted(nil), r.writes...)
+	stale := append([]testWrite(nil), r.writes...)
 	r.writes, r.held, r.auto = nil, nil, true
 	for r.role == RoleLeader || c.leader() == 0 {
 		c.run(1)
@@ -349,8 +818,8 @@ func TestAcceptance08AcknowledgementsInAnyOrder(t *testing.T) {
 		t.Fatal("the tail was not overwritten")
 	}
 	before := r.log.persistedIndex
-	for _, p := range stale {
-		c.step(l, Input{Kind: InputPersisted, Persisted: p})
+	for _, w := range stale {
+		c.step(l, Input{Kind: InputPersisted, Persisted: w.Persisted})
 	}
 	if r.log.persistedIndex != before {
 		t.Fatalf("acks of an overwritten tail moved what counts as durable from %d to %d", before, r.log.persistedIndex)
@@ -467,58 +936,259 @@ func TestAcceptance10SlowFollowerIsBoundedByTheWindow(t *testing.T) {
 	}
 }
 
-// Row 11, the core's part: every tag comes back exactly once, whatever
-// happens to messages and leaders meanwhile.
+// Row 11, the core's part: every tag comes back exactly once, and by the answer
+// that fits, whatever happens to messages and leaders meanwhile.
 func TestAcceptance11EveryTagIsAnsweredExactlyOnce(t *testing.T) {
+	kinds := [...]InputKind{InputPropose, InputPropose, InputRead, InputRead, InputChange, InputTransfer, InputCampaign, InputResign}
+	var refused [RefusedTooManyMembers + 1]int
 	for seed := splitmix(1); seed < 20; seed++ {
 		rng := seed
 		c := newTestCluster(t, 3)
 		lost := uint64(0)
 		c.cut = func(m *Message) bool { return rng.below(100) < lost }
-		tag := uint64(0)
-		proposals, reads := map[uint64]bool{}, map[uint64]bool{}
-		for range 400 {
+		asked := map[uint64]InputKind{}
+		for tag := uint64(1); tag <= 400; tag++ {
 			if rng.below(20) == 0 {
 				lost = rng.below(4) * 25
 			}
 			id := ReplicaID(rng.below(3) + 1)
-			tag++
-			if rng.below(2) == 0 {
-				proposals[tag] = true
+			if l := c.leader(); l != 0 && rng.below(2) == 0 {
+				id = l
+			}
+			kind := kinds[rng.below(uint64(len(kinds)))]
+			if kind == InputResign && rng.below(30) > 0 {
+				kind = InputTransfer
+			}
+			asked[tag] = kind
+			switch kind {
+			case InputPropose:
 				c.propose(id, tag)
-			} else {
-				reads[tag] = true
-				c.step(id, Input{Kind: InputRead, Tag: tag})
+			case InputChange:
+				c.step(id, Input{Kind: kind, Tag: tag, Change: Change{Operations: []Operation{
+					{Kind: confchange.OperationKind(rng.below(7)), ID: ReplicaID(rng.below(3) + 1), Address: "a"}}}})
+				// Nobody leaves: what is asked for is only who votes.
+			default:
+				c.step(id, Input{Kind: kind, Tag: tag, Lease: rng.below(2) == 0, Target: ReplicaID(rng.below(4))})
 			}
 			c.run(int(rng.below(3)))
 		}
 		lost = 0
 		c.run(100)
 		answers := map[uint64]int{}
+		fits := func(tag uint64, kinds ...InputKind) {
+			t.Helper()
+			if answers[tag]++; !slices.Contains(kinds, asked[tag]) {
+				t.Fatalf("seed %d: tag %d, of an input of kind %d, has an answer that does not fit", seed, tag, asked[tag])
+			}
+		}
 		for _, id := range c.ids {
 			r := c.replicas[id]
 			for _, a := range r.accepted {
-				answers[a.Tag]++
-				if !proposals[a.Tag] {
-					t.Fatalf("seed %d: tag %d accepted as a proposal", seed, a.Tag)
-				}
+				fits(a.Tag, InputPropose, InputChange)
 			}
 			for _, a := range r.reads {
-				answers[a.Tag]++
-				if !reads[a.Tag] {
-					t.Fatalf("seed %d: tag %d answered as a read", seed, a.Tag)
-				}
+				fits(a.Tag, InputRead)
+			}
+			for _, a := range r.done {
+				fits(a.Tag, InputTransfer, InputCampaign, InputResign)
 			}
 			for _, a := range r.refused {
-				answers[a.Tag]++
-				if a.Reason == RefusedNone {
-					t.Fatalf("seed %d: tag %d refused without a reason", seed, a.Tag)
-				}
+				fits(a.Tag, asked[a.Tag])
+				refused[a.Reason]++
 			}
 		}
-		for i := uint64(1); i <= tag; i++ {
-			if answers[i] != 1 {
-				t.Fatalf("seed %d: tag %d answered %d times", seed, i, answers[i])
+		for tag := uint64(1); tag <= 400; tag++ {
+			if answers[tag] != 1 {
+				t.Fatalf("seed %d: tag %d, of an input of kind %d, is answered %d times", seed, tag, asked[tag], answers[tag])
+			}
+		}
+	}
+	for _, reason := range []RefusalReason{RefusedNotLeader, RefusedNoLeader, RefusedLeadershipLost, RefusedTransferring, RefusedTransferAborted,
+		RefusedNoTarget, RefusedNotVoter, RefusedLeaderHeard, RefusedTermNotOpen, RefusedChangePending, RefusedNoChange} {
+		if refused[reason] == 0 {
+			t.Errorf("nothing was refused with %q", reason)
+		}
+	}
+	if refused[RefusedNone] > 0 {
+		t.Error("refused without a reason")
+	}
+}
+
+// Whoever waits when a replica halts is told, or was told before.
+func TestHaltAnswersWhatTheCoreHasPromised(t *testing.T) {
+	c := newTestCluster(t, 3)
+	l := c.elect()
+	c.cut = func(m *Message) bool { return true }
+	c.transfer(l, 1, l%3+1)
+	r := c.replicas[l].Raft
+	var out Ready
+	if err := r.Step(&Input{Kind: InputApplied, Applied: 1 << 40}, &out); !errors.Is(err, ErrHalted) {
+		t.Fatal(err)
+	}
+	if len(out.Refusals) != 1 || out.Refusals[0].Tag != 1 || out.Refusals[0].Reason != RefusedHalted || r.Halted() != HaltApplied {
+		t.Fatalf("%+v", out.Refusals)
+	}
+	for tag, in := range []Input{
+		{Kind: InputRead}, {Kind: InputChange}, {Kind: InputTransfer}, {Kind: InputCampaign}, {Kind: InputResign},
+		{Kind: InputPropose, Proposals: []Proposal{{Tag: 5}}},
+	} {
+		in.Tag = uint64(tag)
+		if err := r.Step(&in, &out); !errors.Is(err, ErrHalted) || len(out.Refusals) != 1 || out.Refusals[0].Tag != uint64(tag) {
+			t.Errorf("input of kind %d: %v, %+v", in.Kind, err, out.Refusals)
+		}
+	}
+	if err := r.Step(&Input{Kind: InputTick, Ticks: 1}, &out); !errors.Is(err, ErrHalted) || len(out.Refusals) > 0 {
+		t.Errorf("%v, %+v", err, out.Refusals)
+	}
+	for reason := HaltUnknownInput; reason <= HaltSnapshot; reason++ {
+		if reason.String() == "" || reason.String() == "unknown" {
+			t.Errorf("reason %d has no name", reason)
+		}
+	}
+	for _, in := range []Input{{}, {Kind: 99}, {Kind: InputMessage}} {
+		r := newTestCluster(t, 1).replicas[1].Raft
+		if err := r.Step(&in, &out); !errors.Is(err, ErrHalted) || r.Halted() != HaltUnknownInput {
+			t.Errorf("%+v: %v", in, err)
+		}
+	}
+}
+
+// Row 12: the leader is removed, or the members change by way of a joint
+// configuration, and the leader is lost after any number of messages. Whoever
+// leads next takes the change to its end, and a removed leader steps down.
+func TestAcceptance12ChangesSurviveTheLossOfTheLeader(t *testing.T) {
+	for name, ops := range map[string]func(l ReplicaID) []Operation{
+		"the leader is removed": func(l ReplicaID) []Operation { return []Operation{{Kind: confchange.Remove, ID: l}} },
+		"two are removed, one of them leads": func(l ReplicaID) []Operation {
+			return []Operation{{Kind: confchange.Remove, ID: l}, {Kind: confchange.Remove, ID: l%5 + 1}}
+		},
+		"three are demoted": func(l ReplicaID) []Operation {
+			return []Operation{{Kind: confchange.Demote, ID: l}, {Kind: confchange.Demote, ID: l%5 + 1}, {Kind: confchange.Demote, ID: (l+1)%5 + 1}}
+		},
+		"one is replaced": func(l ReplicaID) []Operation {
+			return []Operation{{Kind: confchange.AddVoter, ID: 6}, {Kind: confchange.Remove, ID: l}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			joint, away := 0, 0
+			for messages := 0; messages < 120; messages += 3 {
+				c := newTestCluster(t, 5)
+				l := c.elect()
+				c.join(6)
+				wanted, err := c.members(l).Begin(ops(l))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(wanted.Planned) > 0 {
+					wanted = wanted.Enter()
+				}
+				before := c.members(l).Index
+				if why := c.change(l, 1, ops(l)...); why != RefusedNone {
+					t.Fatal(why)
+				}
+				n := 0
+				c.cut = func(m *Message) bool {
+					n++
+					return n > messages && (m.From == l || m.To == l)
+				}
+				c.run(60)
+				known := false
+				for _, id := range c.ids {
+					known = known || id != l && c.members(id).Index > before
+					if id != l && c.members(id).IsJoint() {
+						t.Fatalf("after %d messages: replica %d is stuck in %+v", messages, id, c.members(id))
+					}
+				}
+				next := c.leader()
+				for _, id := range c.ids {
+					if id != l && c.replicas[id].role == RoleLeader {
+						next = id
+					}
+				}
+				if next == l || next == 0 {
+					t.Fatalf("after %d messages: leader %d", messages, next)
+				}
+				// With the old leader back all agree. If it alone knew of the change,
+				// there is none.
+				c.cut = nil
+				c.run(60)
+				got := c.members(c.leader())
+				if got.Index > before {
+					away++
+					if !slices.Equal(got.Voters, wanted.Voters) || got.IsJoint() || len(got.Planned) > 0 {
+						t.Fatalf("after %d messages: %+v, wanted %+v", messages, got, wanted)
+					}
+					if r := c.replicas[l]; r.role != RoleFollower && !got.Votes(l) {
+						t.Fatalf("after %d messages the removed leader is %v", messages, r.role)
+					}
+				}
+				for _, id := range got.Voters {
+					for i := range c.replicas[id].told {
+						if c.replicas[id].told[i].IsJoint() {
+							joint++
+						}
+					}
+				}
+			}
+			if away == 0 || joint == 0 && name != "the leader is removed" {
+				t.Errorf("%d changes took place, %d joint configurations were seen", away, joint)
+			}
+		})
+	}
+}
+
+// Row 13: a vote is given for the log and the term, whatever the voter knows
+// of the members: one that does not know yet that it votes, or that the
+// candidate does, must not leave the cluster without a leader.
+func TestAcceptance13VotesDoNotDependOnTheVotersConfiguration(t *testing.T) {
+	// S2 is the last voter that knows: S3 votes, by a configuration that S3 has
+	// not heard of. Nobody else is there.
+	c := newTestCluster(t, 2)
+	c.replicas[1].electionTimeout = 10
+	c.replicas[2].electionTimeout = 19
+	if c.elect() != 1 {
+		t.Fatal("S1 is meant to lead")
+	}
+	c.join(3)
+	c.mustChange(Operation{Kind: confchange.AddLearner, ID: 3})
+	c.cut = func(m *Message) bool { return m.To == 3 && slices.Contains(c.members(1).Voters, 3) }
+	if why := c.change(1, 1, Operation{Kind: confchange.Promote, ID: 3}); why != RefusedNone {
+		t.Fatal(why)
+	}
+	c.run(4)
+	if !c.members(2).Votes(3) || c.members(3).Votes(3) {
+		t.Fatalf("S2 knows %+v, S3 knows %+v", c.members(2), c.members(3))
+	}
+	c.crash(1)
+	c.cut = nil
+	c.run(60)
+	if c.leader() != 2 {
+		t.Fatal("S3 is the only other voter, and does not vote")
+	}
+
+	// A replica that knows nobody, a learner, and one that was removed.
+	candidate := Message{Kind: KindRequestVote, Cluster: 7, From: 77, Boot: 1, Term: 9,
+		RequestVote: RequestVote{For: 9, Last: EntryID{Term: 8, Index: 1000}}}
+	for name, st := range map[string]State{
+		"joiner":  {},
+		"learner": {Snapshot: Snapshot{Configuration: Configuration{Voters: []ReplicaID{1}, Learners: []ReplicaID{5}}}},
+		"removed": {Snapshot: Snapshot{Configuration: Configuration{Voters: []ReplicaID{1}, Highest: 5}}},
+	} {
+		for _, pre := range []bool{true, false} {
+			c := newTestCluster(t, 1)
+			c.start(5, st, 1, testLimits())
+			m := candidate
+			m.To, m.RequestVote.Pre = 5, pre
+			if pre {
+				m.Term--
+			}
+			c.step(5, Input{Kind: InputTick, Ticks: 10})
+			c.step(5, Input{Kind: InputMessage, Message: &m})
+			if n := len(c.flight); n != 1 || !c.flight[0].RequestVoteResponse.Granted {
+				t.Errorf("%s, pre %t: %+v", name, pre, c.flight)
+			}
+			if got := c.replicas[5].role; got != RoleFollower {
+				t.Errorf("%s is %v", name, got)
 			}
 		}
 	}
@@ -612,6 +1282,58 @@ func TestAcceptance15NoAllocationInSteadyState(t *testing.T) {
 	check("follower tick", func() {
 		follower.electionElapsed, follower.contactTicks = 0, 0
 		step(follower, &tick, &fout)
+	})
+
+	read := Input{Kind: InputRead, Tag: 1, Lease: true}
+	check("lease read", func() {
+		leader.lead.peers[0].LeaseFrom, leader.lead.peers[1].LeaseFrom, leader.lead.peers[2].LeaseFrom = leader.lead.ticks, leader.lead.ticks, leader.lead.ticks
+		step(leader, &read, &lout)
+		if len(lout.Reads) != 1 || !lout.Reads[0].Lease {
+			t.Fatal("not by the lease")
+		}
+	})
+	check("what is refused", func() {
+		for _, kind := range [...]InputKind{InputPropose, InputChange, InputTransfer, InputCampaign} {
+			in.Kind = kind
+			step(follower, &in, &fout)
+			if len(fout.Refusals) != 1 {
+				t.Fatalf("%+v", fout.Refusals)
+			}
+		}
+		in.Kind = InputPropose
+	})
+
+	// A plan that waits for learners, members with addresses, and a joint
+	// configuration at the follower cost no more.
+	leader.configurations[0] = Configuration{Voters: c.ids, Learners: []ReplicaID{4, 5}, Planned: []confchange.Planned{{Kind: confchange.Promote, ID: 4}},
+		Members: []Member{{ID: 1, Address: "one", Priority: 3}, {ID: 2, Address: "two"}}}
+	leader.followMembers()
+	follower.configurations[0].Outgoing = []ReplicaID{1, 2}
+	check("the same with a plan at the leader and a joint configuration at the follower", round)
+	message = Input{Kind: InputMessage, Message: &Message{Kind: KindAppendEntriesResponse, Cluster: 7, From: 4, To: l, Boot: 1, Term: leader.term}}
+	check("leader tick with a learner that catches up", func() {
+		for i := range leader.lead.peers {
+			leader.lead.peers[i].QuietTicks = 0
+		}
+		leader.lead.preferredTicks = leader.preferredAfter()
+		step(leader, &tick, &lout)
+		message.Message.AppendEntriesResponse.Match = leader.peer(4).Match
+		step(leader, &message, &lout)
+		if leader.role != RoleLeader || leader.handover.active() || leader.members().Votes(4) {
+			t.Fatalf("%+v", leader.Status())
+		}
+	})
+	leader.handover = handover{cause: handoverAsked, target: other}
+	check("leader tick and refused proposals during a transfer", func() {
+		for i := range leader.lead.peers {
+			leader.lead.peers[i].QuietTicks = 0
+		}
+		leader.handover.elapsedTicks = 0
+		step(leader, &tick, &lout)
+		step(leader, &in, &lout)
+		if len(lout.Refusals) != 1 || lout.Refusals[0].Reason != RefusedTransferring {
+			t.Fatalf("%+v", lout.Refusals)
+		}
 	})
 }
 

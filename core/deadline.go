@@ -1,12 +1,18 @@
 package core
 
-import "github.com/seaworthy-raft/seaworthy/core/progress"
+import (
+	"github.com/seaworthy-raft/seaworthy/core/progress"
+	"github.com/seaworthy-raft/seaworthy/core/quorum"
+)
 
 // NextDeadline is after how many ticks this replica may next do something of
 // its own accord, at least 1: a host that has nothing else for it may let that
 // many pass and deliver them as one input. They must not be left out before
 // any other input (see InputTick).
 func (r *Raft) NextDeadline() uint32 {
+	if l := &r.log; r.term != r.writtenTerm || l.handedIndex == l.appliedIndex && l.commitIndex > l.handedIndex {
+		return 1 // after a start: what was found is owed with the first step
+	}
 	d := deadline{next: ^uint32(0)}
 	timeout := r.cfg.ElectionTicks
 	if r.diskBehind() && !r.diskStalled() {
@@ -20,8 +26,11 @@ func (r *Raft) NextDeadline() uint32 {
 	}
 	switch r.role {
 	case RoleFollower:
-		if (r.voters().Alone(r.cfg.ID) || r.electionDue()) && r.mayStand() {
+		if (r.electionDue() || r.needsNobody()) && r.mayStand() {
 			d.next = 1
+		}
+		if r.voters().Alone(r.cfg.ID) {
+			d.at(r.contactTicks, timeout)
 		}
 		d.at(r.electionElapsed, r.electionTimeout)
 		if f := &r.follower.reads; f.counter != 0 {
@@ -41,8 +50,11 @@ func (r *Raft) NextDeadline() uint32 {
 				d.at(p.QuietTicks, 2*timeout)
 			}
 		}
-		if r.diskStalled() && !r.handover.active() {
-			d.next = 1 // someone to hand over to may come in touch
+		if !r.handover.active() && (r.diskStalled() || r.preferred() != 0) {
+			d.next = 1 // someone to hand over to has come in touch, or may
+		}
+		if r.voters().Tally(r.heardFrom) != quorum.Won {
+			d.next = 1 // another quorum counts now, and was not heard
 		}
 	}
 	return d.next

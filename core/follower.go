@@ -52,10 +52,18 @@ func (r *Raft) hearsLeader() bool {
 func (r *Raft) tickFollower(n uint32, out *Ready) {
 	r.tickElection(n)
 	r.tickForwarded(n, out)
-	// The only voter has nobody to wait for.
-	if (r.voters().Alone(r.cfg.ID) || r.electionDue()) && r.mayStand() {
+	if (r.electionDue() || r.needsNobody()) && r.mayStand() {
 		r.becomePreCandidate(out)
 	}
+}
+
+// needsNobody says whether this replica is the only voter, and has no leader to
+// wait for. The one that made it the only voter may still be at work, or have
+// been when this replica was stopped: its lease rests on this replica's promise
+// to stay quiet as long as it hears it. A cluster that was founded with one
+// voter, and still has no other, never had such a leader.
+func (r *Raft) needsNobody() bool {
+	return r.voters().Alone(r.cfg.ID) && (!r.hearsLeader() || r.leader == 0 && r.members().Index == 0)
 }
 
 // handleAppendEntries is the receiver of dissertation figure 3.1. The answer
@@ -91,7 +99,7 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 			continue
 		}
 		if e.Index <= r.log.lastIndex() {
-			r.log.truncate(e.Index)
+			r.log.truncate(e.Index, r.term)
 			out.Truncate = e.Index
 			r.truncateConfigurations(e.Index)
 		}

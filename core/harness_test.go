@@ -2,6 +2,8 @@ package core
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 )
 
@@ -14,23 +16,58 @@ type testCluster struct {
 	ids      []ReplicaID
 	flight   []Message
 	cut      func(m *Message) bool // true: the message is lost
+	installs bool                  // a snapshot that is complete is durable at once
+	rng      *splitmix             // draws jitter, unless nil
 }
 
 type testReplica struct {
 	*Raft
 	out      Ready
 	auto     bool // writes are durable, and pages applied, at once
-	writes   []Persisted
+	noApply  bool // the state machine stands still
+	writes   []testWrite
 	held     [][]Message
+	owed     []Input // what the state machine has not done yet
+	disk     State   // what is durable
 	applied  []Entry
 	accepted []Accepted
 	refused  []Refusal
 	done     []Done
 	events   []Event
+	told     []Configuration
 	reads    []ReadReady
 	chunks   []SnapshotChunk
 	restored []Snapshot
 	jitter   bool
+}
+
+// testWrite is one write on its way to the disk.
+type testWrite struct {
+	Persisted
+	hard     HardState
+	reset    bool
+	truncate Index
+	entries  []Entry
+	compact  Index
+}
+
+// durable makes w part of what a restart finds.
+func (r *testReplica) durable(w *testWrite) {
+	d := &r.disk
+	if w.reset {
+		d.Base, d.BaseDigest, d.BaseTime = d.Snapshot.EntryID, d.Snapshot.Digest, d.Snapshot.Time
+		d.Entries = nil
+	}
+	if w.truncate != 0 {
+		d.Entries = d.Entries[:w.truncate-d.Base.Index-1]
+	}
+	d.Entries = append(d.Entries, w.entries...)
+	if w.compact > d.Base.Index {
+		e := d.Entries[w.compact-d.Base.Index-1]
+		d.Entries = append([]Entry(nil), d.Entries[w.compact-d.Base.Index:]...)
+		d.Base, d.BaseDigest, d.BaseTime = e.EntryID, e.Digest, e.Time
+	}
+	d.HardState = w.hard
 }
 
 func testLimits() Limits {
@@ -58,15 +95,67 @@ func (c *testCluster) start(id ReplicaID, st State, boot Boot, limits Limits) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.replicas[id] = &testReplica{Raft: r, auto: true}
+	st.Entries = append([]Entry(nil), st.Entries...)
+	c.replicas[id] = &testReplica{Raft: r, auto: true, disk: st}
+}
+
+// restart loses power at id: what was not durable is gone.
+func (c *testCluster) restart(id ReplicaID) {
+	c.t.Helper()
+	old := c.replicas[id]
+	st := old.disk
+	// A log that does not hold the snapshot's position is of the time before it.
+	at := st.Base
+	if i := st.Snapshot.Index; i > at.Index && i <= at.Index+Index(len(st.Entries)) {
+		at = st.Entries[i-at.Index-1].EntryID
+	}
+	if at != st.Snapshot.EntryID {
+		st.Base, st.BaseDigest, st.BaseTime, st.Entries = st.Snapshot.EntryID, st.Snapshot.Digest, st.Snapshot.Time, nil
+	}
+	c.start(id, st, old.cfg.Boot+1, old.cfg.Limits)
+}
+
+// resume has the disk and the state machine of id do what they have not done.
+func (c *testCluster) resume(id ReplicaID) {
+	c.t.Helper()
+	r := c.replicas[id]
+	r.auto, r.noApply = true, false
+	c.persist(id)
+	for len(r.owed) > 0 {
+		in := r.owed[0]
+		r.owed = r.owed[1:]
+		c.step(id, in)
+	}
+}
+
+// snapshot has the state machine of id take one, if anything is new.
+func (c *testCluster) snapshot(id ReplicaID) {
+	c.t.Helper()
+	r := c.replicas[id]
+	i := r.log.appliedIndex
+	conf, ok := r.ConfigurationAt(i)
+	if i <= r.snapshot.Index || !ok {
+		return
+	}
+	term, chain, _ := r.log.position(i)
+	s := Snapshot{EntryID: EntryID{Term: term, Index: i}, Digest: chain, Time: r.PositionTime(i),
+		Size: 100, Sum: chain, Configuration: conf}
+	r.disk.Snapshot = s
+	c.step(id, Input{Kind: InputSnapshotTaken, Snapshot: s})
 }
 
 // step gives one input and does what is owed.
 func (c *testCluster) step(id ReplicaID, in Input) {
 	c.t.Helper()
 	r := c.replicas[id]
+	if in.Kind == InputSnapshotInstalled && in.Snapshot.Index > r.disk.Snapshot.Index {
+		r.disk.Snapshot = in.Snapshot
+	}
 	if in.Kind == InputTick && r.jitter {
 		in.Jitter, in.JitterSet = uint32(id)*3, true
+		if c.rng != nil {
+			in.Jitter = uint32(c.rng.next())
+		}
 	}
 	if err := r.Step(&in, &r.out); err != nil {
 		c.t.Fatalf("replica %d: %v", id, err)
@@ -81,14 +170,21 @@ func (c *testCluster) step(id ReplicaID, in Input) {
 	r.done = append(r.done, out.Done...)
 	r.events = append(r.events, out.Events...)
 	r.reads = append(r.reads, out.Reads...)
+	var next []Input
+	if out.ConfigurationSet {
+		r.told = append(r.told, out.Configuration)
+	}
 	if out.ChunkSet {
 		r.chunks = append(r.chunks, out.Chunk)
+		if c.installs && out.Chunk.Last {
+			next = append(next, Input{Kind: InputSnapshotInstalled, Snapshot: out.Chunk.Snapshot})
+		}
 	}
 	c.flight = append(c.flight, out.Messages...)
 	held := append([]Message(nil), out.Held...)
-	var next []Input
 	if out.WriteSet {
-		r.writes = append(r.writes, Persisted{out.Mark, out.HardState.Term, out.HardState.Vote})
+		r.writes = append(r.writes, testWrite{Persisted{out.Mark, out.HardState.Term, out.HardState.Vote},
+			out.HardState, out.Reset, out.Truncate, append([]Entry(nil), out.Entries...), out.Compact})
 		r.held = append(r.held, held)
 	} else if len(r.writes) == 0 {
 		c.flight = append(c.flight, held...)
@@ -104,11 +200,14 @@ func (c *testCluster) step(id ReplicaID, in Input) {
 		r.applied = append(r.applied, out.Committed...)
 		next = append(next, Input{Kind: InputApplied, Applied: out.Committed[n-1].Index})
 	}
+	r.owed = append(r.owed, next...)
 	if r.auto {
-		for _, in := range next {
+		c.persist(id)
+		for !r.noApply && len(r.owed) > 0 {
+			in := r.owed[0]
+			r.owed = r.owed[1:]
 			c.step(id, in)
 		}
-		c.persist(id)
 	}
 }
 
@@ -117,10 +216,11 @@ func (c *testCluster) persist(id ReplicaID) {
 	c.t.Helper()
 	r := c.replicas[id]
 	for len(r.writes) > 0 {
-		p, held := r.writes[0], r.held[0]
+		w, held := r.writes[0], r.held[0]
 		r.writes, r.held = r.writes[1:], r.held[1:]
 		c.flight = append(c.flight, held...)
-		c.step(id, Input{Kind: InputPersisted, Persisted: p})
+		r.durable(&w)
+		c.step(id, Input{Kind: InputPersisted, Persisted: w.Persisted})
 	}
 }
 
@@ -206,4 +306,17 @@ func (c *testCluster) sameLogs(ids ...ReplicaID) {
 			c.t.Fatalf("replicas differ:\n%+v\n%+v", a, b)
 		}
 	}
+}
+
+// chaosSeeds is how many runs of chaos there are, unless SEAWORTHY_CHAOS says
+// otherwise.
+func chaosSeeds(t testing.TB, count uint64) uint64 {
+	if s := os.Getenv("SEAWORTHY_CHAOS"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return count
 }

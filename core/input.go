@@ -18,8 +18,9 @@ const (
 	// InputTransfer: someone wants Target to lead, or with Target zero the best
 	// of the other voters (dissertation §3.10).
 	InputTransfer
-	// InputCampaign: someone wants this replica to stand for election now. It
-	// asks for pre-votes first, so a leader that works is not disturbed.
+	// InputCampaign: someone wants this replica to stand for election now. It is
+	// refused while a leader is heard, and asks for pre-votes first, so a leader
+	// that works is not disturbed.
 	InputCampaign
 	// InputResign: this replica is about to be shut down. If it leads, it hands
 	// over to the best of the others, and from now on it stands for no election.

@@ -93,6 +93,13 @@ var invariants = [...]struct {
 		}
 		return false
 	}},
+	{"no read waits for a round that a quorum has answered", func(r *Raft) bool {
+		if r.role != RoleLeader || len(r.lead.reads.waiting) == 0 {
+			return false
+		}
+		w := &r.lead.reads.waiting[0]
+		return w.round != 0 && w.round <= r.voters().Reached(r.roundOf)
+	}},
 	{"a leader follows exactly the members, itself, and those who are yet to learn that they are none", func(r *Raft) bool {
 		if r.role != RoleLeader {
 			return false

@@ -100,7 +100,7 @@ func (r *Raft) tickLeader(n uint32, out *Ready) {
 	if r.lead.heartbeatElapsed >= r.cfg.HeartbeatTicks {
 		r.sendHeartbeats(out)
 	}
-	r.tickPreferred(n, out)
+	r.tickPreferred(out)
 }
 
 func (r *Raft) heardFrom(id ReplicaID) quorum.Ballot {

@@ -121,8 +121,10 @@ func (l *raftLog) append(e Entry, term Term) {
 	l.acceptTerm = term
 }
 
-// truncate drops the entries from i on, which must not be committed.
-func (l *raftLog) truncate(from Index) {
+// truncate drops the entries from i on, which must not be committed, in term.
+// Perhaps nothing follows in this step: what was on its way to the disk until
+// now must not count even so.
+func (l *raftLog) truncate(from Index, term Term) {
 	if from <= l.commitIndex {
 		panic(fmt.Sprintf("core: truncation from %d with commit at %d", from, l.commitIndex))
 	}
@@ -132,6 +134,7 @@ func (l *raftLog) truncate(from Index) {
 	}
 	clear(l.entries[n:]) // and let go of their data
 	l.entries = l.entries[:n]
+	l.acceptTerm = term
 	l.persistedIndex = min(l.persistedIndex, from-1)
 }
 

@@ -185,7 +185,9 @@ func (r *Raft) advanceChange(out *Ready) {
 		// It led until the entry without it was committed. Now that the others
 		// are told, one of them takes over (dissertation §4.2.2).
 		r.sendHeartbeats(out)
-		r.beginHandover(handoverRemoved, 0, out)
+		if !r.beginHandover(handoverRemoved, 0, out) {
+			r.becomeFollower(out)
+		}
 	case len(c.Planned) > 0 && r.allCaughtUp(c):
 		r.appendConfiguration(c.Enter(), out)
 	}
@@ -209,10 +211,9 @@ func (r *Raft) tickCatchUp(p *progress.Progress, n uint32) {
 		return
 	}
 	p.CatchUp.Ticks = saturate(p.CatchUp.Ticks, n)
-	r.catchUp(p)
 }
 
-// catchUp ends a round that p has completed.
+// catchUp ends a round that p has completed, now that it has answered.
 func (r *Raft) catchUp(p *progress.Progress) {
 	u := &p.CatchUp
 	if u.Done || !r.members().Promotes(p.ID) || u.Target != 0 && p.Match < u.Target {

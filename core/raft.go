@@ -309,8 +309,13 @@ func (r *Raft) handleTick(in *Input, out *Ready) {
 		r.jitter, r.jitterUsed = in.Jitter, false
 	}
 	r.clock += uint64(in.Ticks)
-	r.tickDisk(in.Ticks, out)
+	// What begins in this step is not as old as its ticks.
+	role := r.role
 	r.tickHandover(in.Ticks, out)
+	r.tickDisk(in.Ticks, out)
+	if r.role != role {
+		return
+	}
 	switch r.role {
 	case RoleFollower:
 		r.tickFollower(in.Ticks, out)

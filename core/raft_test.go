@@ -1,6 +1,9 @@
 package core
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 func TestThreeReplicasElectReplicateAndApply(t *testing.T) {
 	c := newTestCluster(t, 3)
@@ -150,5 +153,132 @@ func TestStateThatContradictsItselfIsRefused(t *testing.T) {
 	}
 	if _, err := New(cfg, State{Snapshot: conf, Entries: []Entry{e}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Entries of earlier terms are committed along with one of the leader's own,
+// and never because a majority holds them (dissertation §3.6.2, figure 3.7).
+func TestEntriesOfEarlierTermsAreNotCommittedByCounting(t *testing.T) {
+	c := newTestCluster(t, 3)
+	limits := testLimits()
+	limits.MessageBytes = 1 // one entry a message
+	conf := Snapshot{Configuration: Configuration{Voters: c.ids}}
+	for _, id := range c.ids {
+		st := State{HardState: HardState{Term: 5}, Snapshot: conf}
+		if id == 1 {
+			st.Entries = logOf(struct {
+				term Term
+				n    int
+			}{2, 5})
+		}
+		c.start(id, st, 1, limits)
+	}
+	r := c.replicas[1]
+	held := false
+	c.cut = func(*Message) bool {
+		if r.role == RoleLeader && r.log.commitIndex < r.lead.termStart {
+			if r.log.commitIndex > 0 {
+				t.Fatalf("%d is committed, the term begins at %d", r.log.commitIndex, r.lead.termStart)
+			}
+			held = held || r.voters().Reached(r.matchOf) > 0
+		}
+		return false
+	}
+	c.elect()
+	if !held || r.log.commitIndex != 6 {
+		t.Fatalf("a majority held an earlier entry alone: %t; commit %d", held, r.log.commitIndex)
+	}
+}
+
+func TestConfigThatCanNotWorkIsRefused(t *testing.T) {
+	good := Config{ID: 1, ElectionTicks: 10, HeartbeatTicks: 2, Limits: DefaultLimits()}
+	founded := State{Snapshot: Snapshot{Configuration: Configuration{Voters: []ReplicaID{1}}}}
+	if _, err := New(good, founded); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(c *Config){
+		"no id":                   func(c *Config) { c.ID = 0 },
+		"no heartbeat":            func(c *Config) { c.HeartbeatTicks = 0 },
+		"two heartbeats in all":   func(c *Config) { c.ElectionTicks = 5 },
+		"a timeout for ever":      func(c *Config) { c.ElectionTicks = 1<<20 + 1 },
+		"no bytes in a message":   func(c *Config) { c.Limits.MessageBytes = 0 },
+		"no reads":                func(c *Config) { c.Limits.Reads = 0 },
+		"nothing unapplied":       func(c *Config) { c.Limits.UnappliedBytes = 0 },
+		"too large a window ring": func(c *Config) { c.Limits.InflightMessages = 1<<12 + 1 },
+	} {
+		c := good
+		spoil(&c)
+		if _, err := New(c, founded); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+// What only a broken host can report stops the replica, and so it stays.
+func TestImpossibleReportsHalt(t *testing.T) {
+	c := newTestCluster(t, 3)
+	l := c.elect()
+	c.propose(l, 1, 2, 3)
+	c.run(3)
+	r := c.replicas[l]
+	for name, tt := range map[string]struct {
+		in   Input
+		want HaltReason
+	}{
+		"applied beyond what was handed out": {Input{Kind: InputApplied, Applied: r.log.handedIndex + 1}, HaltApplied},
+		"a snapshot of what is not applied": {Input{Kind: InputSnapshotTaken,
+			Snapshot: Snapshot{EntryID: EntryID{Term: r.term, Index: r.log.appliedIndex + 1}}}, HaltSnapshot},
+		"a snapshot of another history": {Input{Kind: InputSnapshotTaken,
+			Snapshot: Snapshot{EntryID: EntryID{Term: r.term + 1, Index: r.log.appliedIndex}}}, HaltSnapshot},
+		"an installed snapshot of another history": {Input{Kind: InputSnapshotInstalled,
+			Snapshot: Snapshot{EntryID: EntryID{Term: r.term, Index: r.log.appliedIndex}, Digest: 1}}, HaltSnapshot},
+		"a vote that was never given": {Input{Kind: InputPersisted, Persisted: Persisted{Term: r.term, Vote: 9}}, HaltPersisted},
+		"a term that is not yet":      {Input{Kind: InputPersisted, Persisted: Persisted{Term: r.term + 1}}, HaltPersisted},
+	} {
+		h := r.Raft.Clone()
+		var out Ready
+		for range 2 {
+			if err := h.Step(&tt.in, &out); !errors.Is(err, ErrHalted) || h.Halted() != tt.want || duties(&out) != "" {
+				t.Errorf("%s: error %v, halted: %v", name, err, h.Halted())
+			}
+		}
+	}
+	// Late and repeated reports are nothing special.
+	for _, in := range []Input{
+		{Kind: InputApplied, Applied: 1},
+		{Kind: InputPersisted, Persisted: Persisted{}},
+		{Kind: InputSnapshotFailed, Snapshot: Snapshot{EntryID: EntryID{Term: 1, Index: 1}}},
+	} {
+		c.step(l, in)
+	}
+}
+
+func TestReadsThatAreTooManyAreRefused(t *testing.T) {
+	c := newTestCluster(t, 3)
+	for _, id := range c.ids {
+		limits := testLimits()
+		limits.Reads = 3
+		c.start(id, State{Snapshot: Snapshot{Configuration: Configuration{Voters: c.ids}}}, 1, limits)
+	}
+	l := c.elect()
+	c.run(3)
+	f := l%3 + 1
+	for tag := range uint64(4) {
+		for _, id := range []ReplicaID{l, f} {
+			c.step(id, Input{Kind: InputRead, Tag: tag})
+		}
+	}
+	c.wantRefused(l, 3, RefusedReadsFull)
+	c.wantRefused(f, 3, RefusedReadsFull)
+	// The follower's request, which has its first read in it, finds the leader
+	// full; the next one finds room.
+	c.deliver()
+	c.run(5)
+	if n := len(c.replicas[l].reads); n != 3 {
+		t.Errorf("%d of the leader's reads are answered", n)
+	}
+	c.wantRefused(f, 0, RefusedReadsFull)
+	if n := len(c.replicas[f].reads); n != 2 {
+		t.Errorf("%d reads are answered when there is room again", n)
 	}
 }

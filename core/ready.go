@@ -179,6 +179,9 @@ const (
 	RefusedNoTarget
 	// RefusedNotVoter: this replica may not stand for election.
 	RefusedNotVoter
+	// RefusedLeaderHeard: a leader was heard a moment ago, or may have been before
+	// this replica was started, and counts on this replica's vote.
+	RefusedLeaderHeard
 	// RefusedTermNotOpen: the leader has not committed an entry of its own term
 	// yet, and may not change members before it has.
 	RefusedTermNotOpen
@@ -201,7 +204,7 @@ const (
 var refusalNames = [...]string{
 	"none", "not leader", "no leader", "leadership lost", "too large",
 	"unapplied full", "reads full", "timeout", "halted",
-	"leadership is being transferred", "transfer aborted", "no target", "not a voter",
+	"leadership is being transferred", "transfer aborted", "no target", "not a voter", "a leader is heard",
 	"no entry of the term committed yet", "a change is pending", "configuration moved on",
 	"nothing changes", "id used before", "no such member", "two operations on one replica",
 	"no voters would be left", "too many members",

@@ -98,9 +98,10 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 	a := &m.AppendEntriesResponse
 	r.answered(p, a.Round, a.Sent, out)
 	if a.Reject {
-		if p.Refused(a.Prev, r.nextAfter(a.Hint)) {
-			r.sendEntries(p, out)
-		}
+		// Even one that moves nothing may be the first word of a new incarnation,
+		// to which nothing is on its way.
+		p.Refused(a.Prev, r.nextAfter(a.Hint))
+		r.sendEntries(p, out)
 		return
 	}
 	news := p.Accepted(a.Match)

@@ -57,13 +57,18 @@ func (r *Raft) handleTransfer(tag uint64, target ReplicaID, out *Ready) {
 	}
 }
 
-// handleCampaign stands for election now.
+// handleCampaign stands for election now, unless a leader was heard within the
+// least election timeout: that one can be asked for a transfer.
 func (r *Raft) handleCampaign(tag uint64, out *Ready) {
 	switch {
 	case r.role == RoleLeader:
 		out.Done = append(out.Done, Done{tag, r.cfg.ID})
 	case !r.mayStand():
 		r.refuse(out, tag, RefusedNotVoter)
+	case r.hearsLeader() && !r.needsNobody():
+		// The leader's lease may rest on this very replica, and the others, if
+		// they hear no leader, would not save it.
+		r.refuse(out, tag, RefusedLeaderHeard)
 	default:
 		out.Done = append(out.Done, Done{tag, r.leader})
 		if r.role == RoleFollower {
@@ -74,6 +79,10 @@ func (r *Raft) handleCampaign(tag uint64, out *Ready) {
 
 // handleResign makes sure that this replica does not lead, and will not.
 func (r *Raft) handleResign(tag uint64, out *Ready) {
+	if r.role == RoleLeader && r.handover.tagged {
+		r.refuse(out, tag, RefusedTransferring)
+		return
+	}
 	r.resigned = true
 	switch {
 	case r.role != RoleLeader:
@@ -81,8 +90,6 @@ func (r *Raft) handleResign(tag uint64, out *Ready) {
 			r.becomeFollower(out)
 		}
 		out.Done = append(out.Done, Done{tag, r.leader})
-	case r.handover.active() && r.handover.tagged:
-		r.refuse(out, tag, RefusedTransferring)
 	case r.handover.active() || r.beginHandover(handoverResigned, 0, out):
 		r.handover.cause = handoverResigned
 		r.handover.tagged, r.handover.tag = true, tag
@@ -141,6 +148,9 @@ func (r *Raft) askToStand(out *Ready) {
 // tickHandover repeats the request, and gives up in time.
 func (r *Raft) tickHandover(n uint32, out *Ready) {
 	h := &r.handover
+	if r.role == RoleLeader {
+		r.lead.preferredTicks = saturate(r.lead.preferredTicks, n)
+	}
 	if !h.active() {
 		return
 	}
@@ -227,25 +237,29 @@ func (r *Raft) diskStalled() bool { return r.stalledTicks >= r.cfg.ElectionTicks
 
 func (r *Raft) preferredAfter() uint32 { return preferredTimeouts * 2 * r.cfg.ElectionTicks }
 
-// tickPreferred hands over to a voter of higher priority that has the whole
-// log. A leader waits with that until it has been in office for a while, so
-// that leadership does not go to and fro.
-func (r *Raft) tickPreferred(n uint32, out *Ready) {
-	c := r.members()
-	r.lead.preferredTicks = saturate(r.lead.preferredTicks, n)
-	if len(c.Members) == 0 || r.lead.preferredTicks < r.preferredAfter() || r.handover.active() {
-		return
-	}
-	own := c.Member(r.cfg.ID).Priority
-	best := ReplicaID(0)
-	for _, id := range c.Voters {
-		p, priority := r.peer(id), c.Member(id).Priority
-		if priority > own && p != nil && !r.quiet(p) && p.Match == r.log.lastIndex() {
-			best, own = id, priority
-		}
-	}
-	if best != 0 {
+// tickPreferred hands over to a voter of higher priority that has all that is
+// committed (under load nobody ever has the whole log). A leader waits with
+// that until it has been in office for a while, so that leadership does not go
+// to and fro.
+func (r *Raft) tickPreferred(out *Ready) {
+	if best := r.preferred(); best != 0 && !r.handover.active() {
 		r.lead.preferredTicks = 0
 		r.beginHandover(handoverPreferred, best, out)
 	}
+}
+
+// preferred is the voter to hand over to by now, or zero.
+func (r *Raft) preferred() (best ReplicaID) {
+	c := r.members()
+	if len(c.Members) == 0 || r.lead.preferredTicks < r.preferredAfter() {
+		return 0
+	}
+	own := c.Member(r.cfg.ID).Priority
+	for _, id := range c.Voters {
+		p, priority := r.peer(id), c.Member(id).Priority
+		if priority > own && p != nil && !r.quiet(p) && p.Match >= r.log.commitIndex {
+			best, own = id, priority
+		}
+	}
+	return best
 }

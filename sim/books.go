@@ -14,6 +14,7 @@ type termBook []termPage
 type termPage struct {
 	leader     uint8 // 1 + position of the replica that led it; zero: nobody
 	candidates uint64
+	asked      uint64 // whom the leader has asked to take over, as bits by position
 	// elected is where the leader's log ended when it was seen to lead.
 	elected core.Index
 }

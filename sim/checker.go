@@ -32,6 +32,18 @@ const (
 	PropertyInvariants        = "Invariants"
 	PropertyAcknowledgedStays = "Acknowledged Stays"
 	PropertyConverged         = "Converged"
+
+	PropertyConfiguration   = "Configuration Of The Log"
+	PropertyOneStep         = "One Step At A Time"
+	PropertyIdsNeverReturn  = "Ids Never Return"
+	PropertyElected         = "Elected By A Quorum"
+	PropertyVotersLead      = "Only Voters Lead"
+	PropertyMembersOnly     = "Only Members"
+	PropertySnapshotMembers = "Same Snapshot Configuration"
+	PropertyLeaseHonest     = "Lease Honest"
+	PropertyHandover        = "Handover"
+	PropertyTrueEvents      = "True Events"
+	PropertyLoyalty         = "Loyal Voters"
 )
 
 // checkerView is what the checker needs of a world.
@@ -39,9 +51,14 @@ type checkerView interface {
 	// failAt takes down a violation of replica i, or -1; the first one counts.
 	failAt(v Verdict, i int, property, detail string)
 	mark(m Mark)
-	// founding is the configuration that the cluster was founded with. Replica i
-	// is its i-th member, voters first.
+	// founding is the configuration that the cluster was founded with, and size
+	// is how many replicas there ever are. Replica i has the id i+1.
 	founding() core.Configuration
+	size() int
+	// electionTicks is the least election timeout, and ticks how many replica i
+	// has been given.
+	electionTicks() uint32
+	ticks(i int) uint64
 	// inspect is the core of replica i, which runs. It stays the same until the
 	// replica goes down.
 	inspect(i int) inspector
@@ -62,6 +79,7 @@ type inspector interface {
 	Status() core.Status
 	Position(core.Index) (core.Term, uint64, bool)
 	Entry(core.Index) (core.Entry, bool)
+	Configuration() core.Configuration
 	Peers(func(*progress.Progress))
 	CheckInvariants() error
 }
@@ -83,6 +101,7 @@ type durableView interface {
 //	onReceive     a message, undamaged, is about to be handed to it
 //	onPropose     so is a proposal
 //	onRead        so is a read
+//	onLease       a read that may rest on a lease has been
 //	onCompleted   so is the news that writes are durable
 //	onSend        it wants a message to leave
 //	onSubmit      it wants something written
@@ -90,13 +109,15 @@ type durableView interface {
 //	onApply       its state machine has applied a command
 //	onInstall     its state machine was restored from a snapshot
 //	onAnswer      it answers a proposal or read
+//	onAnswered    it answers what was asked about members or leadership
+//	onMembers     it tells which configuration counts
+//	onEvent       it tells an operator of something
 //	onError       it has returned an error, or halted
 //	afterEvent    the event is over
 //	onCrash       its process has ended
 //	onPowerLoss   so it has, and its disk has lost what it loses
 type checker struct {
 	view     checkerView
-	members  core.Configuration
 	replicas []looked
 	broken   bool
 	looks    uint64
@@ -108,6 +129,18 @@ type checker struct {
 	// revision is the view's as of the last entry applied for the first time.
 	revision     uint64
 	acknowledged core.Index // the highest index that a client was told
+	led          core.Term  // the highest term that was ever led
+
+	configurations configurationBook
+	committedPages []int32 // of configurations, in the order of their entries
+	// decided is the page of the configuration whose quorum has committed the
+	// last of the committed entries.
+	decided int32
+
+	// Of checkPeers: whose peers, and one among them that ought to be none.
+	peersOf  int
+	stranger core.ReplicaID
+	peerLook func(*progress.Progress)
 
 	lookout lookout
 }
@@ -122,6 +155,27 @@ type looked struct {
 	st core.Status
 	// digests are those of its log, by index, valid from First-1 to Last.
 	digests []uint64
+	// pages are those of the configurations in its log, in their order; the first
+	// counts where the log begins, and the last one counts. Was is what the last
+	// one was at the last look, and turned says that they have changed since.
+	pages  []int32
+	was    int32
+	turned bool
+	// following are those that it may replicate to, as bits by position: the
+	// members since it leads. Suspect: someone else has sent it a message.
+	following uint64
+	suspect   bool
+	// As leader: its clock when it was elected, and the latest time in office
+	// that it has sent.
+	office uint64
+	sent   uint64
+	heard  heard
+	loyal  loyal
+	// Its clock when the handover under way began. Aborted: it has said since
+	// that one came to nothing.
+	handoverFrom uint64
+	aborted      bool
+	asking       asking
 
 	// Promises, over all its incarnations.
 	spoken core.Term // the highest term in a message of its
@@ -132,6 +186,30 @@ type looked struct {
 	state       uint64     // digest of its state machine behind the last command
 }
 
+// heard is the latest that a replica has heard of the leader of a term, and may
+// echo in its answers.
+type heard struct {
+	term        core.Term
+	sent, round uint64
+}
+
+// loyal is what a replica owes to the leader that it hears.
+type loyal struct {
+	since uint64 // its ticks when a leader was heard last, or when it started
+	free  bool   // it has led since
+	// The latest term in which each replica, by position, has asked for its vote
+	// when it was free to give it, and the latest for which each has asked if it
+	// would. An answer may wait for the disk while a leader is heard.
+	votes, preVotes []core.Term
+}
+
+// asking is a read that is being handed to a replica: how many waited before
+// it, and whether it was refused at once.
+type asking struct {
+	waiting int
+	refused bool
+}
+
 // invariantEvery is how many looks there are between two that ask the core for
 // its own invariants; it is also asked whenever role or term change. To ask
 // costs about as much as all the other checks of an event together.
@@ -139,30 +217,36 @@ const invariantEvery = 16
 
 // newChecker checks the world behind v. No replica has started yet.
 func newChecker(v checkerView) *checker {
-	members := v.founding()
+	founding := v.founding()
 	c := &checker{
-		view:      v,
-		members:   members,
-		committed: make([]committedEntry, 1, 1024),
+		view:           v,
+		replicas:       make([]looked, v.size()),
+		committed:      make([]committedEntry, 1, 1024),
+		configurations: configurationBook{{conf: founding}, {}},
+		committedPages: []int32{pageFounding},
 	}
-	for _, set := range [...][]core.ReplicaID{members.Voters, members.Learners} {
-		for _, id := range set {
-			c.replicas = append(c.replicas, looked{id: id, disk: v.durable(len(c.replicas))})
-		}
+	for i := range c.replicas {
+		r := &c.replicas[i]
+		r.id, r.disk = core.ReplicaID(i+1), v.durable(i)
+		r.loyal.votes, r.loyal.preVotes = make([]core.Term, v.size()), make([]core.Term, v.size())
 	}
+	first := &c.configurations[pageFounding]
+	first.members = c.positions(&first.conf)
+	first.ever = first.members
+	for i := range c.replicas {
+		r := &c.replicas[i]
+		r.pages = append(r.pages, c.firstPage(i, 0))
+		r.was = r.pages[0]
+	}
+	c.peerLook = c.lookAtPeer
 	c.lookout.init(v, len(c.replicas))
 	return c
 }
 
 // position is where the replica of that id stands, or -1.
 func (c *checker) position(id core.ReplicaID) int {
-	if i := int(id) - 1; i >= 0 && i < len(c.replicas) && c.replicas[i].id == id {
+	if i := int(id) - 1; i >= 0 && i < len(c.replicas) {
 		return i
-	}
-	for i := range c.replicas {
-		if c.replicas[i].id == id {
-			return i
-		}
 	}
 	return -1
 }
@@ -184,7 +268,9 @@ func (c *checker) afterEvent(i int) {
 	if c.broken || c.replicas[i].core == nil {
 		return
 	}
-	c.look(i)
+	if c.look(i); !c.broken {
+		c.checkHandoverEnds(i)
+	}
 }
 
 // look compares a replica with how it was at the last look.
@@ -197,13 +283,16 @@ func (c *checker) look(i int) {
 	}
 	c.looks++
 	turned := st.Term != r.st.Term || st.Role != r.st.Role
-	if turned || c.looks%invariantEvery == 0 {
+	thorough := turned || r.suspect || st.Configuration != r.st.Configuration || c.looks%invariantEvery == 0
+	if thorough {
 		if err := r.core.CheckInvariants(); err != nil {
 			c.fail(i, PropertyInvariants, "%v", err)
 			return
 		}
 		c.lookout.peers(c, i, &st)
 	}
+	stands := turned && st.Role != core.RoleFollower
+	mayStand := stands && c.mayStand(i, r.st.Commit)
 	if turned || st.Vote != r.st.Vote || st.Leader != r.st.Leader {
 		if c.lookAtTerm(i, &st); c.broken {
 			return
@@ -212,6 +301,12 @@ func (c *checker) look(i int) {
 	kept := r.st.Last.Index
 	if st.Last != r.st.Last || st.LastDigest != r.st.LastDigest || st.First != r.st.First {
 		if kept = c.lookAtLog(i, &st); c.broken {
+			return
+		}
+	}
+	if thorough || r.turned || st.Configuration != r.st.Configuration {
+		r.turned = false
+		if c.checkConfiguration(i); c.broken {
 			return
 		}
 	}
@@ -224,10 +319,31 @@ func (c *checker) look(i int) {
 	if st.Snapshot != r.st.Snapshot {
 		c.lookAtSnapshot(i, &st)
 	}
-	if turned && st.Role == core.RoleLeader && !c.broken {
-		c.checkLeaderCompleteness(i, &st)
+	if stands && !mayStand && !c.mayStand(i, st.Commit) && !c.broken {
+		c.checkStands(i, &st)
 	}
+	if turned && st.Role == core.RoleLeader && !c.broken {
+		if c.checkLeaderCompleteness(i, &st); !c.broken {
+			c.checkElected(i, &st)
+		}
+	}
+	if thorough && st.Role == core.RoleLeader && !c.broken {
+		c.checkPeers(i)
+	}
+	if (st.Successor != 0 || r.aborted) && !c.broken {
+		c.lookAtHandover(i, &st)
+	}
+	c.lookout.looked(c, i, &st)
+	r.was = r.pages[len(r.pages)-1]
 	r.st = st
+}
+
+// tookOffice: replica i has begun to lead.
+func (c *checker) tookOffice(i int, st *core.Status) {
+	r := &c.replicas[i]
+	r.office, r.sent = st.Clock, 0
+	r.following = c.page(i).members
+	c.led = max(c.led, st.Term)
 }
 
 // lookAtTerm: a replica's term never goes back, grows by no more than one
@@ -251,9 +367,11 @@ func (c *checker) lookAtTerm(i int, st *core.Status) {
 		return
 	}
 	c.termMax = max(c.termMax, st.Term)
+	r.loyal.free = r.loyal.free || old.Role == core.RoleLeader && st.Leader == 0
 	c.lookout.term(c, i, st)
 	if st.Role == core.RoleLeader {
 		c.checkElectionSafety(i, st.Term, st.Last.Index)
+		c.tookOffice(i, st)
 	} else if st.Leader != 0 {
 		c.checkFollowed(i, st.Term, st.Leader)
 	}
@@ -330,8 +448,11 @@ func (c *checker) lookAtLog(i int, st *core.Status) (kept core.Index) {
 		c.checkLeaderAppendOnly(i, st, kept)
 		c.lookout.truncated(c, i, st, kept)
 	}
+	if n := len(r.pages); kept < base || n > 1 && c.configurations[r.pages[n-1]].id.Index > kept {
+		c.keepPages(i, st, base, kept)
+	}
 	for j := from + 1; j <= last && !c.broken; j++ {
-		c.checkLogMatching(i, j)
+		c.checkLogMatching(i, st, j)
 	}
 	return kept
 }
@@ -351,7 +472,7 @@ func (c *checker) checkLeaderAppendOnly(i int, st *core.Status, kept core.Index)
 // checkLogMatching: if two logs contain an entry with the same index and term,
 // then the logs are identical in all entries up through the given index
 // (dissertation §3.5). The entry at j is new in the log of replica i.
-func (c *checker) checkLogMatching(i int, j core.Index) {
+func (c *checker) checkLogMatching(i int, st *core.Status, j core.Index) {
 	r := &c.replicas[i]
 	term, chain, ok := r.core.Position(j)
 	if !ok {
@@ -359,6 +480,7 @@ func (c *checker) checkLogMatching(i int, j core.Index) {
 		return
 	}
 	id := core.EntryID{Term: term, Index: j}
+	kind := core.EntryKind(0)
 	if known := c.entries.find(id); known == nil {
 		e, _ := r.core.Entry(j)
 		if want := e.Chain(r.digests[j-1]); e.EntryID != id || chain != want {
@@ -367,12 +489,18 @@ func (c *checker) checkLogMatching(i int, j core.Index) {
 			return
 		}
 		c.entries.add(id, chain, e.Kind)
+		kind = e.Kind
 	} else if known.digest != chain {
 		c.fail(i, PropertyLogMatching, "entry %v has the digest %#x; in another log it had %#x, so they differ there or before",
 			id, chain, known.digest)
 		return
+	} else {
+		kind = known.kind
 	}
 	r.digests[j] = chain
+	if kind == core.EntryConfiguration {
+		c.readConfiguration(i, st, id)
+	}
 }
 
 // lookAtCommit: the commit index never goes back, only a leader moves it
@@ -439,6 +567,9 @@ func (c *checker) commit(i int, st *core.Status, term core.Term) {
 			return
 		}
 		c.committed = append(c.committed, committedEntry{term: t, digest: e.digest, seen: term, kind: e.kind})
+		if e.kind == core.EntryConfiguration {
+			c.committedPages = append(c.committedPages, c.configurations.find(core.EntryID{Term: t, Index: j}))
+		}
 	}
 	// A leader commits by an entry of its own term (dissertation §3.6.2).
 	if t := c.committed[st.Commit].term; t != term {
@@ -446,7 +577,9 @@ func (c *checker) commit(i int, st *core.Status, term core.Term) {
 			term, st.Commit, t)
 		return
 	}
-	c.checkDurableCommit(i, st.Commit)
+	if c.decide(i, st.Commit); c.broken {
+		return
+	}
 	// The leaders of later terms must have it (see checkLeaderCompleteness), also
 	// those that were elected before this was seen.
 	for t := term + 1; t < core.Term(len(c.terms)) && !c.broken; t++ {
@@ -492,8 +625,26 @@ func (c *checker) checkLeaderHas(i int, st *core.Status, j core.Index) {
 	}
 }
 
+// decide finds the configuration by which leader i has committed up to j: the
+// one that counted there at the last look, or one that it has appended since.
+func (c *checker) decide(i int, j core.Index) {
+	r := &c.replicas[i]
+	n := len(r.pages) - 1
+	for n > 0 && r.pages[n] != r.was {
+		n--
+	}
+	for k := n; k < len(r.pages); k++ {
+		if c.decided = r.pages[k]; c.durableOnQuorum(j) {
+			c.lookout.markIf(k > n, MarkQuorumShrunkCommits)
+			return
+		}
+	}
+	c.checkDurableCommit(i, j)
+}
+
 // checkDurableCommit: a committed entry is durable on a majority of the
-// voters, and stays so whatever happens to their memory (dissertation §3.8).
+// voters, of each half if the configuration is joint, and stays so whatever
+// happens to their memory (dissertation §3.8, §4.3).
 func (c *checker) checkDurableCommit(i int, j core.Index) {
 	if j == 0 || c.durableOnQuorum(j) {
 		return
@@ -504,23 +655,14 @@ func (c *checker) checkDurableCommit(i int, j core.Index) {
 			holders = append(holders, c.replicas[k].id)
 		}
 	}
-	c.fail(i, PropertyDurableCommit, "entry %v is committed; of the voters %v only %v have it on disk",
-		core.EntryID{Term: c.committed[j].term, Index: j}, c.members.Voters, holders)
+	c.fail(i, PropertyDurableCommit, "entry %v is committed; of %s only %v have it on disk",
+		core.EntryID{Term: c.committed[j].term, Index: j}, members(&c.configurations[c.decided].conf), holders)
 }
 
 func (c *checker) durableOnQuorum(j core.Index) bool {
-	return c.durableOnMajority(c.members.Voters, j) &&
-		(len(c.members.Outgoing) == 0 || c.durableOnMajority(c.members.Outgoing, j))
-}
-
-func (c *checker) durableOnMajority(voters []core.ReplicaID, j core.Index) bool {
-	n := 0
-	for _, id := range voters {
-		if c.holdsDurably(c.position(id), j, c.committed[j].digest) {
-			n++
-		}
-	}
-	return 2*n > len(voters)
+	return quorum(&c.configurations[c.decided].conf, func(id core.ReplicaID) bool {
+		return c.holdsDurably(c.position(id), j, c.committed[j].digest)
+	})
 }
 
 // holdsDurably says whether replica k has on disk the entry at j that has this
@@ -571,6 +713,9 @@ func (c *checker) lookAtSnapshot(i int, st *core.Status) {
 		c.fail(i, PropertyStateMachineSafety, "its snapshot ends in %v; what was committed there is of term %d",
 			s, c.committed[s.Index].term)
 	default:
+		if d := r.disk.Durable().Snapshot; d.EntryID == s && !c.checkSnapshotConfiguration(i, &d, "has") {
+			return
+		}
 		c.lookout.snapshot(c, i, st)
 	}
 }
@@ -581,7 +726,57 @@ func (c *checker) onReceive(i int, m *core.Message) {
 	if c.broken || c.replicas[i].core == nil {
 		return
 	}
+	switch m.Kind {
+	case core.KindAppendEntries:
+		c.hear(i, m.Term, m.AppendEntries.Sent, m.AppendEntries.Round)
+	case core.KindInstallSnapshot:
+		c.hear(i, m.Term, m.InstallSnapshot.Sent, m.InstallSnapshot.Round)
+	case core.KindTimeoutNow:
+		c.hear(i, m.Term, 0, 0)
+	case core.KindRequestVote:
+		c.hearCandidate(i, m)
+	}
+	if r := &c.replicas[i]; r.st.Role == core.RoleLeader {
+		k := c.position(m.From)
+		r.suspect = r.suspect || k < 0 || c.page(i).members>>k&1 == 0
+	}
 	c.lookout.receive(c, i, m)
+}
+
+// hear notes what a leader has sent.
+func (c *checker) hear(i int, term core.Term, sent, round uint64) {
+	h := &c.replicas[i].heard
+	if term > h.term {
+		*h = heard{term: term}
+	}
+	if term == h.term {
+		h.sent, h.round = max(h.sent, sent), max(h.round, round)
+	}
+	r := &c.replicas[i]
+	own := r.st.Term
+	if len(c.configuration(i).Voters) == 1 {
+		own = r.core.Status().Term // it may have gone on to another in this very event
+	}
+	if term >= own {
+		r.loyal.since, r.loyal.free = c.view.ticks(i), false
+	}
+}
+
+// hearCandidate notes that replica i may vote for who asks for it: when it has
+// not heard a leader, nor started, within an election timeout, or if the leader
+// itself wants it, or if it has done so before.
+func (c *checker) hearCandidate(i int, m *core.Message) {
+	r, v, k := &c.replicas[i], &m.RequestVote, c.position(m.From)
+	l := &r.loyal
+	if k < 0 || !v.Transfer && !l.free && c.view.ticks(i)-l.since < uint64(c.view.electionTicks()) &&
+		(v.Pre || r.st.Term != v.For || r.st.Vote != m.From) {
+		return
+	}
+	if v.Pre {
+		l.preVotes[k] = max(l.preVotes[k], v.For)
+	} else {
+		l.votes[k] = max(l.votes[k], v.For)
+	}
 }
 
 // onRestart: replica i has started, for the first time or again, from what its
@@ -625,6 +820,12 @@ func (c *checker) onRestart(i int) {
 	// The first look of an incarnation finds a whole log that is new.
 	r.digests[base] = chain
 	r.applied, r.state, r.durableTerm = 0, 0, 0
+	r.heard, r.aborted, r.suspect = heard{}, false, false
+	r.loyal.since, r.loyal.free = c.view.ticks(i), false
+	clear(r.loyal.votes)
+	clear(r.loyal.preVotes)
+	r.pages = append(r.pages[:0], c.firstPage(i, base))
+	r.turned = true
 	r.st = core.Status{ID: st.ID, Term: st.Term, Vote: st.Vote, First: st.First, Applied: st.Applied, Snapshot: st.Snapshot}
 	r.st.Last.Index = base
 	c.look(i)
@@ -666,13 +867,13 @@ func (c *checker) leaderNow() int {
 	return leader
 }
 
-// converged says whether all that have to (see withinReach) have the leader's
-// log, know that it is committed, and have applied it.
+// converged says whether all members that have to (see withinReach) have the
+// leader's log, know that it is committed, and have applied it.
 func (c *checker) converged(leader int, l links) bool {
-	want := &c.replicas[leader].st
+	want, members := &c.replicas[leader].st, c.page(leader).members
 	for i := range c.replicas {
 		r := &c.replicas[i]
-		if r.core == nil || !l.both(leader, i) {
+		if r.core == nil || members>>i&1 == 0 || !l.both(leader, i) {
 			continue
 		}
 		if r.st.LastDigest != want.LastDigest || r.st.Last != want.Last ||
@@ -691,7 +892,8 @@ func (c *checker) standings(to []standing) []standing {
 			ID:            r.id,
 			Up:            r.core != nil,
 			Last:          r.disk.Durable().Last,
-			Configuration: c.members,
+			Configuration: *c.configuration(i),
+			MayStand:      c.mayStand(i, r.st.Commit),
 		})
 	}
 	return to
@@ -699,8 +901,8 @@ func (c *checker) standings(to []standing) []standing {
 
 // atEnd: at the end of a run everything that was acknowledged is in the
 // history that all share, on a majority of the disks, and the replicas within
-// reach, as bits by position, have all of it and one state. With nobody in
-// reach, only the disks are looked at.
+// reach that are members, as bits by position, have all of it and one state.
+// With nobody in reach, only the disks are looked at.
 func (c *checker) atEnd(reach uint64) {
 	if c.broken {
 		return
@@ -712,6 +914,7 @@ func (c *checker) atEnd(reach uint64) {
 	if c.checkDurableCommit(-1, c.top()); c.broken {
 		return
 	}
+	reach &= c.configurations[c.committedPage(c.top())].members
 	first := -1
 	for i := range c.replicas {
 		r := &c.replicas[i]

@@ -3,10 +3,12 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/seaworthy-raft/seaworthy/core"
+	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/core/digest"
 	"github.com/seaworthy-raft/seaworthy/core/progress"
 	"github.com/seaworthy-raft/seaworthy/replica"
@@ -27,6 +29,9 @@ type fakeWorld struct {
 	revisions []uint64
 	repeat    bool
 
+	tick   uint64
+	atOnce bool
+
 	property, detail string
 	replica          int
 	marks            Marks
@@ -38,7 +43,9 @@ type fakeCore struct {
 	entries   []core.Entry
 	invariant error
 	peers     []progress.Progress
-	hole      core.Index // an index that it denies to have; zero: none
+	conf      *core.Configuration // what it says that counts; nil: what its log says
+	founding  core.Configuration  // or snapshot, where its log begins
+	hole      core.Index          // an index that it denies to have; zero: none
 }
 
 type fakePosition struct {
@@ -63,6 +70,7 @@ func (f *fakeCore) at(i core.Index) *core.Entry {
 func (f *fakeCore) Status() core.Status {
 	f.st.First = f.base.id.Index + 1
 	f.st.Last, f.st.LastDigest = f.base.id, f.base.digest
+	f.st.Configuration = f.Configuration().Index
 	if n := len(f.entries); n > 0 {
 		f.st.Last, f.st.LastDigest = f.entries[n-1].EntryID, f.entries[n-1].Digest
 	}
@@ -87,6 +95,25 @@ func (f *fakeCore) Entry(i core.Index) (core.Entry, bool) {
 		return *e, true
 	}
 	return core.Entry{}, false
+}
+
+func (f *fakeCore) Configuration() core.Configuration {
+	if f.conf != nil {
+		return *f.conf
+	}
+	return lastConfiguration(f.founding, f.entries)
+}
+
+// lastConfiguration is the last one in a log that began with founding.
+func lastConfiguration(founding core.Configuration, entries []core.Entry) core.Configuration {
+	for k := len(entries) - 1; k >= 0; k-- {
+		if e := &entries[k]; e.Kind == core.EntryConfiguration {
+			if c, err := confchange.Decode(e.Data); err == nil {
+				return c
+			}
+		}
+	}
+	return founding
 }
 
 func (f *fakeCore) Peers(look func(*progress.Progress)) {
@@ -121,18 +148,26 @@ func (d *fakeDisk) DurableEntry(i core.Index) (core.EntryID, uint64, bool) {
 	return e.EntryID, e.Digest, true
 }
 
-func newFakeWorld(t testing.TB, n int) *fakeWorld {
+func newFakeWorld(t testing.TB, n int) *fakeWorld { return newFakeWorldWith(t, n, 0) }
+
+// newFakeWorldWith is one of n founding voters, and of spares that know nobody.
+func newFakeWorldWith(t testing.TB, n, spares int) *fakeWorld {
 	w := &fakeWorld{t: t, replica: -2}
 	for i := range n {
-		id := core.ReplicaID(i + 1)
-		w.conf.Voters = append(w.conf.Voters, id)
-		w.cores = append(w.cores, &fakeCore{st: core.Status{ID: id}})
-		w.disks = append(w.disks, &fakeDisk{snapshot: core.Snapshot{Configuration: w.conf}})
+		w.conf.Voters = append(w.conf.Voters, core.ReplicaID(i+1))
 	}
-	w.states = make([]uint64, n)
-	w.revisions = make([]uint64, n)
+	for i := range n + spares {
+		conf := w.conf
+		if i >= n {
+			conf = core.Configuration{}
+		}
+		w.cores = append(w.cores, &fakeCore{st: core.Status{ID: core.ReplicaID(i + 1)}, founding: conf})
+		w.disks = append(w.disks, &fakeDisk{snapshot: core.Snapshot{Configuration: conf}})
+	}
+	w.states = make([]uint64, n+spares)
+	w.revisions = make([]uint64, n+spares)
 	w.c = newChecker(w)
-	for i := range n {
+	for i := range n + spares {
 		w.c.onRestart(i)
 	}
 	return w
@@ -147,8 +182,20 @@ func (w *fakeWorld) failAt(v Verdict, i int, property, detail string) {
 	}
 }
 
-func (w *fakeWorld) mark(m Mark)                   { w.marks[m]++ }
-func (w *fakeWorld) founding() core.Configuration  { return w.conf }
+func (w *fakeWorld) mark(m Mark)                  { w.marks[m]++ }
+func (w *fakeWorld) founding() core.Configuration { return w.conf }
+func (w *fakeWorld) size() int                    { return len(w.cores) }
+func (w *fakeWorld) electionTicks() uint32        { return 10 }
+
+// ticks goes on by a whole election timeout whenever it is asked for, unless
+// the test wants all to happen at once.
+func (w *fakeWorld) ticks(int) uint64 {
+	if !w.atOnce {
+		w.tick += 10
+	}
+	return w.tick
+}
+
 func (w *fakeWorld) inspect(i int) inspector       { return w.cores[i] }
 func (w *fakeWorld) durable(i int) durableView     { return w.disks[i] }
 func (w *fakeWorld) state(i int) uint64            { return w.states[i] }
@@ -169,7 +216,8 @@ func (w *fakeWorld) term(i int, t core.Term, vote int) {
 const nobody = -1
 
 // elect makes replica i the leader of t, with the votes of the others named,
-// all of it by messages, and gives it its no-op.
+// all of it by messages, and gives it its no-op. The votes that a majority
+// lacks were given elsewhere.
 func (w *fakeWorld) elect(i int, t core.Term, voters ...int) {
 	c := w.cores[i]
 	c.st.Role, c.st.Term, c.st.Vote, c.st.Leader = core.RoleCandidate, t, c.st.ID, 0
@@ -180,9 +228,28 @@ func (w *fakeWorld) elect(i int, t core.Term, voters ...int) {
 		w.term(v, t, i)
 		w.grantVote(v, i)
 	}
+	w.voteElsewhere(i, t)
 	c.st.Role, c.st.Leader = core.RoleLeader, c.st.ID
 	w.append(i, core.EntryNoop, "")
 	w.look(i)
+}
+
+// voteElsewhere has those vote for replica i in t who have not voted, as far as
+// it needs them, and as if the checker had seen it.
+func (w *fakeWorld) voteElsewhere(i int, t core.Term) {
+	conf := w.c.configuration(i)
+	for k := len(w.cores) - 1; k >= 0; k-- {
+		if quorum(conf, func(id core.ReplicaID) bool { return w.c.votedFor(id, t, i) }) {
+			return
+		}
+		r := &w.c.replicas[k]
+		for core.Term(len(r.votes)) <= t {
+			r.votes = append(r.votes, 0)
+		}
+		if r.votes[t] == 0 {
+			r.votes[t] = uint8(i + 1)
+		}
+	}
 }
 
 func (w *fakeWorld) requestVote(from, to int) {
@@ -199,7 +266,14 @@ func (w *fakeWorld) grantVote(from, to int) {
 }
 
 func (w *fakeWorld) message(kind core.MessageKind, from, to int) *core.Message {
-	return &core.Message{Kind: kind, From: core.ReplicaID(from + 1), To: core.ReplicaID(to + 1), Term: w.cores[from].st.Term}
+	m := &core.Message{Kind: kind, From: core.ReplicaID(from + 1), To: core.ReplicaID(to + 1), Term: w.cores[from].st.Term}
+	switch kind {
+	case core.KindAppendEntries:
+		m.AppendEntries.Sent = 1
+	case core.KindInstallSnapshot:
+		m.InstallSnapshot.Sent = 1
+	}
+	return m
 }
 
 func (w *fakeWorld) send(m *core.Message) { w.c.onSend(int(m.From)-1, m) }
@@ -241,7 +315,7 @@ func (w *fakeWorld) replicate(l, i int) {
 func (w *fakeWorld) appendEntries(l, i int) *core.Message {
 	m := w.message(core.KindAppendEntries, l, i)
 	from := w.cores[l]
-	m.AppendEntries = core.AppendEntries{Prev: from.base.id, PrevDigest: from.base.digest, Entries: from.entries, Commit: from.st.Commit}
+	m.AppendEntries = core.AppendEntries{Prev: from.base.id, PrevDigest: from.base.digest, Entries: from.entries, Commit: from.st.Commit, Sent: 1}
 	return m
 }
 
@@ -294,7 +368,14 @@ func replyTo(e *core.Entry) []byte { return fmt.Appendf(nil, "done %s", e.Data) 
 // snapshotAt is a snapshot of replica i as of j.
 func (w *fakeWorld) snapshotAt(i int, j core.Index) core.Snapshot {
 	term, chain, _ := w.cores[i].Position(j)
-	return core.Snapshot{EntryID: core.EntryID{Term: term, Index: j}, Digest: chain, Size: 100, Sum: uint64(j) + 1, Configuration: w.conf}
+	return core.Snapshot{EntryID: core.EntryID{Term: term, Index: j}, Digest: chain, Size: 100, Sum: uint64(j) + 1, Configuration: w.configurationAt(i, j)}
+}
+
+// configurationAt is the last configuration in the log of replica i up to j.
+func (w *fakeWorld) configurationAt(i int, j core.Index) core.Configuration {
+	c := w.cores[i]
+	n := min(max(j, c.base.id.Index)-c.base.id.Index, core.Index(len(c.entries)))
+	return lastConfiguration(c.founding, c.entries[:n])
 }
 
 // compact makes such a snapshot durable, and drops the log up to j.
@@ -303,6 +384,7 @@ func (w *fakeWorld) compact(i int, j core.Index) {
 	s := w.snapshotAt(i, j)
 	w.disks[i].snapshot = s
 	c.st.Snapshot = s.EntryID
+	c.founding = s.Configuration
 	c.entries = append([]core.Entry(nil), c.entries[j-c.base.id.Index:]...)
 	c.base = fakePosition{s.EntryID, s.Digest}
 	w.sync(i)
@@ -331,7 +413,7 @@ func (w *fakeWorld) down(i int) {
 	w.cores[i] = &fakeCore{
 		st: core.Status{ID: w.cores[i].st.ID, Term: d.hard.Term, Vote: d.hard.Vote,
 			Commit: max(d.hard.Commit, d.snapshot.Index), Applied: d.snapshot.Index, Snapshot: d.snapshot.EntryID},
-		base: d.base, entries: append([]core.Entry(nil), d.entries...),
+		base: d.base, entries: append([]core.Entry(nil), d.entries...), founding: d.snapshot.Configuration,
 	}
 	w.states[i], w.revisions[i] = 0, 0
 }
@@ -340,8 +422,11 @@ func (w *fakeWorld) restart(i int) { w.c.onRestart(i) }
 
 // settled is a cluster in which replica 0 leads term 1, and everyone has
 // committed and applied a no-op and two commands.
-func settled(t testing.TB, n int) *fakeWorld {
-	w := newFakeWorld(t, n)
+func settled(t testing.TB, n int) *fakeWorld { return settledWith(t, n, 0) }
+
+// settledWith is the same with spares that are no members yet.
+func settledWith(t testing.TB, n, spares int) *fakeWorld {
+	w := newFakeWorldWith(t, n, spares)
 	voters := make([]int, 0, n)
 	for i := 1; i < n; i++ {
 		voters = append(voters, i)
@@ -357,10 +442,10 @@ func settled(t testing.TB, n int) *fakeWorld {
 func (w *fakeWorld) settle() {
 	last := w.cores[0].Status().Last.Index
 	w.sync(0)
-	for i := 1; i < len(w.cores); i++ {
+	for i := 1; i < len(w.conf.Voters); i++ {
 		w.replicate(0, i)
 	}
-	for i := range w.cores {
+	for i := range w.conf.Voters {
 		w.commit(i, last)
 		w.apply(i, last)
 	}
@@ -461,7 +546,7 @@ func (w *fakeWorld) install(l, i int) {
 	from, to := w.cores[l], w.cores[i]
 	s := w.disks[l].snapshot
 	m := w.message(core.KindInstallSnapshot, l, i)
-	m.InstallSnapshot = core.InstallSnapshot{Snapshot: s, Length: 100, Data: make([]byte, 100)}
+	m.InstallSnapshot = core.InstallSnapshot{Snapshot: s, Length: 100, Data: make([]byte, 100), Sent: 1}
 	w.send(m)
 	w.c.onReceive(i, m)
 	if to.st.Term != from.st.Term {
@@ -469,7 +554,7 @@ func (w *fakeWorld) install(l, i int) {
 	}
 	to.st.Leader = from.st.ID
 	w.disks[i].snapshot = s
-	to.base, to.entries = fakePosition{s.EntryID, s.Digest}, nil
+	to.base, to.entries, to.founding = fakePosition{s.EntryID, s.Digest}, nil, s.Configuration
 	to.st.Snapshot, to.st.Commit = s.EntryID, s.Index
 	w.sync(i)
 	w.look(i)
@@ -482,15 +567,18 @@ func (w *fakeWorld) install(l, i int) {
 	w.send(r)
 }
 
-// Each of these breaks one thing in a cluster that is as it should be.
-var broken = []struct {
+// breakage breaks one thing in a cluster that is as it should be.
+type breakage struct {
 	name     string
 	property string
 	replica  int
 	replicas int // 0: 3
+	spares   int
 	values   []string
 	breaks   func(w *fakeWorld)
-}{
+}
+
+var broken = []breakage{
 	{
 		name: "two leaders of one term", property: PropertyElectionSafety, replica: 1,
 		values: []string{"term 1", "replica 1 led"},
@@ -1326,13 +1414,13 @@ func (w *fakeWorld) acknowledged4() {
 
 func TestCheckerFires(t *testing.T) {
 	fired := map[string]bool{}
-	for _, b := range broken {
+	for _, b := range slices.Concat(broken, brokenMembers) {
 		t.Run(strings.ReplaceAll(b.name, " ", "-"), func(t *testing.T) {
 			n := b.replicas
 			if n == 0 {
 				n = 3
 			}
-			w := settled(t, n)
+			w := settledWith(t, n, b.spares)
 			w.silent()
 			b.breaks(w)
 			w.fired(b.property, b.replica, b.values...)
@@ -1361,6 +1449,9 @@ var properties = []string{
 	PropertyDurableCommit, PropertyLeadersCommit, PropertySameState, PropertyAppliedOnce,
 	PropertyAnswers, PropertyReadsCurrent, PropertyHonestHeard, PropertyNoHalt,
 	PropertyInvariants, PropertyAcknowledgedStays, PropertyConverged,
+	PropertyConfiguration, PropertyOneStep, PropertyIdsNeverReturn, PropertyElected, PropertyVotersLead,
+	PropertyMembersOnly, PropertySnapshotMembers, PropertyLeaseHonest, PropertyHandover, PropertyTrueEvents,
+	PropertyLoyalty,
 }
 
 // A promise that waited while its sender went on to a later term, whose leader
@@ -1392,6 +1483,7 @@ func TestCheckerLateLeader(t *testing.T) {
 	w.replicate(1, 2)
 	w.replicate(1, 3)
 	w.commit(1, 4)
+	w.voteElsewhere(4, 2)
 	late.st.Role, late.st.Leader = core.RoleLeader, 5
 	w.append(4, core.EntryNoop, "")
 	w.look(4)
@@ -1409,6 +1501,9 @@ var (
 // commits, and applied entries.
 func BenchmarkCheckerEvent(b *testing.B) {
 	w := settled(b, 3)
+	for i := range w.cores {
+		w.cores[i].conf = &w.conf // it need not look for one
+	}
 	const window = 64
 	e := core.Entry{EntryID: core.EntryID{Term: 1}, Kind: core.EntryCommand, Data: make([]byte, 48)}
 	reply := make([]byte, 24)
@@ -1439,7 +1534,7 @@ func BenchmarkCheckerEvent(b *testing.B) {
 		w.cores[0].entries = append(w.cores[0].entries, e)
 		for to := 1; to < 3; to++ {
 			send.To = core.ReplicaID(to + 1)
-			send.AppendEntries = core.AppendEntries{Prev: last.Last, PrevDigest: last.LastDigest, Commit: commit,
+			send.AppendEntries = core.AppendEntries{Prev: last.Last, PrevDigest: last.LastDigest, Commit: commit, Sent: 1,
 				Entries: w.cores[0].entries[len(w.cores[0].entries)-1:]}
 			w.c.onSend(0, send)
 		}

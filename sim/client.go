@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
@@ -27,6 +28,7 @@ type client struct {
 	caller  Caller
 	choices Choices
 	pace    choice.Stream
+	manner  choice.Stream // of reads
 	conns   []netsim.Conn // by replica
 	reach   uint64        // replicas that it can reach, as bits
 
@@ -34,6 +36,7 @@ type client struct {
 	wakeAt uint32 // the wake event that counts
 	due    uint64 // when the next operation is to begin
 	target int    // the replica that it asks
+	round  int    // the last one that it chose by itself
 
 	// The operation under way.
 	op        linearizability.OpID
@@ -41,6 +44,7 @@ type client struct {
 	read      bool
 	once      bool
 	probe     bool
+	reading   reading
 	uncertain bool   // a request may still take effect
 	refusedBy uint64 // replicas that refused it, as bits
 	tries     int
@@ -59,6 +63,17 @@ const (
 	clientIdle    clientState = iota // between two operations
 	clientWaiting                    // for an answer
 	clientBackoff                    // before it tries again
+)
+
+// reading is how a read is asked for.
+type reading uint8
+
+const (
+	readConfirmed reading = iota // by replica.Read
+	readByLease                  // by replica.ReadLease
+	// readBarrier waits for replica.Barrier and then looks at the state of that
+	// replica's state machine by itself, as a user of barriers does.
+	readBarrier
 )
 
 // reply is an answer on its way to a client.
@@ -84,6 +99,12 @@ type request struct {
 	op          linearizability.OpID
 	bytes       []byte
 	asked       core.Index // of a read: what was committed when it was asked
+	reading     reading
+	// Of the operator, and no client's.
+	ask    askKind
+	change core.Change
+	target core.ReplicaID
+	led    bool // the replica led when it was asked
 }
 
 // requests are in slots that are used again; a tag is a slot and a serial.
@@ -157,9 +178,11 @@ func (w *world) newClients() {
 		c.choices = Choices{w.source, w.stream("client", i, 0)}
 		c.caller = w.workload.Caller(i, &c.choices)
 		c.pace = w.stream("client/pace", i, 0)
-		c.reach = 1<<s.Replicas - 1
+		c.manner = w.stream("client/manner", i, 0)
+		c.reach = 1<<len(w.hosts) - 1
 		c.target = i % s.Replicas
-		c.conns = make([]netsim.Conn, s.Replicas)
+		c.round = c.target
+		c.conns = make([]netsim.Conn, len(w.hosts))
 		for h := range c.conns {
 			c.conns[h] = netsim.NewConn(w.source, w.network.Counts(), uint64(i), uint64(h))
 			c.conns[h].SetRule(w.connRule(i, h))
@@ -243,7 +266,16 @@ func (c *client) begin() {
 	c.tries = 0
 	c.call()
 	if f := t.FollowerReads; c.read && f != 0 && w.source.Chance(c.pace, uint32(f), 100) {
-		c.target = w.source.Choose(c.pace, len(w.hosts))
+		set := w.machines()
+		c.target = nth(set, w.source.Choose(c.pace, bits.OnesCount64(set)))
+	}
+	c.reading = readConfirmed
+	switch {
+	case !c.read:
+	case t.LeaseReads != 0 && w.source.Chance(c.manner, uint32(t.LeaseReads), 100):
+		c.reading = readByLease
+	case t.Barriers != 0 && w.source.Chance(c.manner, uint32(t.Barriers), 100):
+		c.reading = readBarrier
 	}
 	c.ask()
 }
@@ -283,7 +315,7 @@ func (c *client) ask() {
 		q := &w.requests.slots[slot]
 		q.client, q.host, q.epoch = uint8(c.index), uint8(c.target), c.epoch
 		q.incarnation = h.incarnation
-		q.read, q.op, q.bytes = c.read, c.op, c.bytes
+		q.read, q.op, q.bytes, q.reading = c.read, c.op, c.bytes, c.reading
 		if c.uncertain && !c.read {
 			w.mark(MarkRetried)
 		}
@@ -325,15 +357,25 @@ func (c *client) heardCut(arg uint32) {
 }
 
 // askElsewhere chooses whom to ask next: who is said to lead, or else the next
-// one around. Now and then it does not believe what it is told, because two
-// that are cut off may name each other for ever.
+// machine on its own round of all of them. Now and then it does not believe
+// what it is told: two that are cut off may name each other for ever, and those
+// that were removed may all name one that was removed too.
 func (c *client) askElsewhere(leader core.ReplicaID) {
-	n := len(c.w.hosts)
-	if i := int(leader) - 1; i >= 0 && i < n && i != c.asked && c.tries%4 != 3 {
+	set := c.w.machines()
+	if i := int(leader) - 1; i >= 0 && i != c.asked && c.tries%4 != 3 && set>>i&1 != 0 {
 		c.target = i
 		return
 	}
-	c.target = (c.asked + 1) % n
+	for range 2 {
+		above := set &^ (2<<c.round - 1)
+		if above == 0 {
+			above = set
+		}
+		if c.round = bits.TrailingZeros64(above); c.round != c.asked {
+			break
+		}
+	}
+	c.target = c.round
 }
 
 // again tries the operation again, after a while unless someone else is known
@@ -469,7 +511,7 @@ func (h *host) request(slot uint32, at uint64) {
 	}
 	switch {
 	case q.read:
-		h.replica.Read(tag, q.bytes)
+		h.read(tag, q)
 	case w.scenario.BatchNanos != 0:
 		if len(h.batch) == 0 {
 			w.queue.push(w.now+w.scenario.BatchNanos, eventBatch, uint8(h.index), h.incarnation)
@@ -478,6 +520,19 @@ func (h *host) request(slot uint32, at uint64) {
 	default:
 		h.one[0] = core.Proposal{Tag: tag, Data: q.bytes}
 		h.propose(h.one[:])
+	}
+}
+
+// read passes a read on.
+func (h *host) read(tag uint64, q *request) {
+	switch q.reading {
+	case readByLease:
+		h.replica.ReadLease(tag, q.bytes, h.w.scenario.LeaseDriftPPM)
+		h.w.checker.onLease(h.index)
+	case readBarrier:
+		h.replica.Barrier(tag)
+	default:
+		h.replica.Read(tag, q.bytes)
 	}
 }
 
@@ -498,16 +553,10 @@ func (h *host) propose(proposals []core.Proposal) {
 	if last != s.Last.Index {
 		w.failAt(Safety, h.index, "Accepted", fmt.Sprintf("proposals became entries up to %d, but the log ends at %d", last, s.Last.Index))
 	}
-	if last > before && w.nemesis.armed == triggerProposal {
-		w.nemesis.saw(triggerProposal, h)
+	if last > before {
+		w.saw(triggerProposal, h)
 	}
 }
-
-// Answer implements replica.Host.
-func (h *host) Members(c *core.Configuration) {}
-
-// Event implements replica.Host.
-func (h *host) Event(e core.Event) {}
 
 // Answer implements replica.Host.
 func (h *host) Answer(a *replica.Answer) {
@@ -517,7 +566,17 @@ func (h *host) Answer(a *replica.Answer) {
 		w.failAt(Safety, h.index, "AnswerOnce", fmt.Sprintf("tag %#x was answered (%v) that was not asked, or answered before", a.Tag, a.Kind))
 		return
 	}
+	if q.ask != askNone {
+		w.checker.onAnswered(h.index, a)
+		w.operator.answered(h, q, a)
+		w.forgetRequest(slot)
+		return
+	}
 	w.checker.onAnswer(h.index, a, q.bytes, q.asked)
+	answer := a.Reply
+	if q.reading == readBarrier && a.Kind == replica.AnswerApplied {
+		answer = h.machine.machine.Query(q.bytes, nil)
+	}
 	w.emit(TraceAnswer, h.index, uint64(q.client), uint64(q.op), uint64(a.Kind), uint64(a.Index))
 	c := &w.clients[q.client]
 	conn := &c.conns[h.index]
@@ -526,7 +585,7 @@ func (h *host) Answer(a *replica.Answer) {
 		if sent == netsim.SentOK || sent == netsim.SentThenCut {
 			p := w.packets.take()
 			s := &w.packets.slots[p]
-			s.bytes = append(s.bytes[:0], a.Reply...)
+			s.bytes = append(s.bytes[:0], answer...)
 			s.kind, s.from, s.epoch = packetReply, uint8(h.index), q.epoch
 			s.answer = reply{a.Kind, q.op, q.serial, a.Index, a.Reason, a.Leader}
 			w.queue.push(at, eventReply, uint8(c.index), p)

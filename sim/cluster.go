@@ -38,6 +38,16 @@ type host struct {
 
 	role role // as last seen
 	down downReason
+
+	// What the operator has done to it, and what it has told.
+	resigned bool // this process was asked not to lead any more
+	retired  bool // it was taken away for good
+	joined   bool // it knows of a configuration that it is a member of
+	stalled  bool // it has said that its disk stands still
+	// Its latest configuration and to whom it hands over, as last seen.
+	configuration core.Index
+	committed     bool // it knows that this one is
+	successor     core.ReplicaID
 }
 
 // role is what others see of a replica's part in the cluster.
@@ -54,21 +64,30 @@ const (
 	downNever downReason = iota
 	downCrash
 	downPower
+	downOrderly
+	downRetired
 )
 
-var downNames = [...]string{"not started", "crash", "power loss"}
+var downNames = [...]string{"not started", "crash", "power loss", "shut down", "taken away"}
 
-// newHosts makes the machines, with empty disks, and starts nothing.
+// newHosts makes the machines, with empty disks, and starts nothing. Those
+// beyond the founding ones know of no configuration, and are not there before
+// the operator wants them.
 func (w *world) newHosts() {
 	s := w.scenario
 	founding := w.founding()
-	w.hosts = make([]host, s.Replicas)
+	w.hosts = make([]host, s.Replicas+s.Spares)
+	w.grown = s.Replicas
 	for i := range w.hosts {
 		h := &w.hosts[i]
 		h.w, h.index, h.id = w, i, core.ReplicaID(i+1)
 		h.jitter = w.stream("jitter", i, 0)
 		h.disk.device = device{DiskScenario: s.Disk, stream: w.stream("disk", i, 0)}
-		h.disk.memory = replica.NewMemory(founding)
+		h.disk.memory = replica.NewMemory(core.Configuration{})
+		if i < s.Replicas {
+			h.disk.memory = replica.NewMemory(founding)
+			h.joined = true
+		}
 		h.applier.device = device{DiskScenario: s.Applier, stream: w.stream("apply", i, 0)}
 		h.clock = newClock(s.TickNanos, w.drift(i), 0)
 		h.machine.h = h
@@ -77,11 +96,21 @@ func (w *world) newHosts() {
 
 // drift draws the rate of a clock without faults.
 func (w *world) drift(i int) uint64 {
+	if i < len(w.scenario.Rates) {
+		return w.scenario.Rates[i]
+	}
 	ppm := uint64(w.scenario.DriftPPM)
 	if ppm == 0 {
 		return clockExact
 	}
 	st := w.stream("drift", i, 0)
+	if w.scenario.LeaseDriftPPM != 0 && w.source.Chance(w.stream("drift/most", i, 0), 1, 2) {
+		// What reads rely on is tried to the end.
+		if w.source.Chance(st, 1, 2) {
+			return clockExact - ppm
+		}
+		return clockExact + ppm
+	}
 	if w.source.Chance(st, 1, 2) {
 		return clockExact - w.source.ChooseRange(st, 0, ppm)
 	}
@@ -91,7 +120,7 @@ func (w *world) drift(i int) uint64 {
 // start starts a process on what the disk holds.
 func (h *host) start() {
 	w := h.w
-	if h.replica != nil {
+	if h.replica != nil || h.retired {
 		return
 	}
 	h.incarnation++
@@ -118,6 +147,8 @@ func (h *host) start() {
 	}
 	h.replica = r
 	h.role = role{}
+	h.resigned, h.stalled = false, false
+	h.configuration, h.committed, h.successor = 0, true, 0
 	// The process has owed no ticks while it was not there.
 	h.clock.deliver(h.clock.owed(w.now))
 	h.planTick()
@@ -239,11 +270,14 @@ func (h *host) admit(e *event) bool {
 
 // drop forgets an event that reaches nobody.
 func (w *world) drop(e *event) {
-	if e.kind == eventPacket {
+	switch e.kind {
+	case eventPacket:
 		if p := &w.packets.slots[e.arg]; p.kind == packetRequest {
 			w.forgetRequest(p.request)
 		}
 		w.packets.release(e.arg)
+	case eventAsk:
+		w.forgetRequest(e.arg)
 	}
 }
 
@@ -276,7 +310,7 @@ func (h *host) tickOwed() {
 // one the same everywhere, equal replicas would stand for election together
 // for ever; so each begins in a place of its own.
 func (h *host) drawJitter() uint32 {
-	own := uint32(h.index) * h.w.scenario.ElectionTicks / uint32(h.w.scenario.Replicas)
+	own := uint32(h.index) * h.w.scenario.ElectionTicks / uint32(len(h.w.hosts))
 	return own + uint32(h.w.source.Choose(h.jitter, choice.AlternativesMax))
 }
 
@@ -307,6 +341,8 @@ func (h *host) dispatch(e *event) {
 	case eventBatch:
 		h.propose(h.batch)
 		h.batch = h.batch[:0]
+	case eventAsk:
+		h.ask(e.arg)
 	}
 }
 
@@ -382,18 +418,69 @@ func (w *world) look(h *host) {
 		return
 	}
 	s := h.replica.Core().Status()
+	if s.Configuration != h.configuration || !h.committed || s.Successor != h.successor {
+		h.lookAtMembers(&s)
+	}
 	now := role{s.Role, s.Term, s.Leader}
 	if now == h.role {
 		return
 	}
 	if now.role == core.RoleLeader && (h.role.role != core.RoleLeader || h.role.term != now.term) {
 		w.result.LeaderChanges++
-		w.nemesis.saw(triggerLeader, h)
+		w.saw(triggerLeader, h)
 	} else if now.role == core.RoleCandidate && h.role.role != core.RoleCandidate {
-		w.nemesis.saw(triggerCandidate, h)
+		w.saw(triggerCandidate, h)
 	}
 	h.role = now
 	w.emit(TraceRole, h.index, uint64(now.role), uint64(now.term), uint64(now.leader), uint64(s.Commit))
+}
+
+// lookAtMembers notes how far a change or a handover has come.
+func (h *host) lookAtMembers(s *core.Status) {
+	committed := s.Commit >= s.Configuration
+	if committed && s.Role == core.RoleLeader && (!h.committed || s.Configuration > h.configuration) {
+		h.w.saw(triggerCommitted, h)
+	}
+	if s.Successor != 0 && h.successor == 0 {
+		h.w.saw(triggerTransfer, h)
+	}
+	h.configuration, h.committed, h.successor = s.Configuration, committed, s.Successor
+}
+
+// Members implements replica.Host.
+func (h *host) Members(c *core.Configuration) {
+	w := h.w
+	w.checker.onMembers(h.index, c)
+	w.emit(TraceMembers, h.index, uint64(c.Index), bitsOf(c.Voters), bitsOf(c.Outgoing), bitsOf(c.Learners))
+	if !h.joined && c.Has(h.id) {
+		h.joined = true
+		w.mark(MarkReplicaJoined)
+	}
+}
+
+// bitsOf is a set of replicas as bits by position.
+func bitsOf(set []core.ReplicaID) (b uint64) {
+	for _, id := range set {
+		b |= 1 << (id - 1)
+	}
+	return b
+}
+
+// Event implements replica.Host.
+func (h *host) Event(e core.Event) {
+	w := h.w
+	w.emit(TraceTold, h.index, uint64(e.Kind), uint64(e.Replica), 0, 0)
+	w.checker.onEvent(h.index, e)
+	switch e.Kind {
+	case core.EventRemoved:
+		w.operator.heardRemoved(int(e.Replica) - 1)
+	case core.EventDiskStalled:
+		h.stalled = true
+	case core.EventHandover:
+		if h.stalled {
+			w.mark(MarkDiskStallHandover)
+		}
+	}
 }
 
 // Send implements replica.Host: the message becomes bytes, and the network
@@ -405,6 +492,9 @@ func (h *host) Send(m *core.Message) {
 	if uint(to) >= uint(len(w.hosts)) {
 		w.failAt(Safety, h.index, "Addressee", fmt.Sprintf("message to replica %d of %d", m.To, len(w.hosts)))
 		return
+	}
+	if m.Kind == core.KindTimeoutNow {
+		w.saw(triggerTimeoutNow, h)
 	}
 	slot := w.packets.take()
 	p := &w.packets.slots[slot]
@@ -506,6 +596,9 @@ func (h *host) Submit(wr *replica.Write) {
 	w.emit(TraceSubmit, h.index, wr.Seq, uint64(len(wr.Entries)), last, uint64(wr.HardState.Term))
 	if w.nemesis.armed != triggerNone {
 		w.nemesis.sawWrite(h, wr)
+	}
+	if w.operator.armed != triggerNone {
+		w.operator.sawWrite(h, wr)
 	}
 	h.disk.append(h, wr)
 	w.checker.onSubmit(h.index, wr)

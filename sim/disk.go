@@ -121,6 +121,7 @@ func (d *disk) endSync(h *host) {
 		return
 	}
 	d.synced = d.syncing
+	h.stalled = false
 	h.w.emit(TraceDurable, h.index, d.synced, 0, 0, 0)
 }
 

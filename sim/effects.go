@@ -169,8 +169,52 @@ func (c *checker) onPropose(i int) {
 func (c *checker) onRead(i int) (asked core.Index) {
 	if !c.broken {
 		c.lookout.read(c, i)
+		c.replicas[i].asking = asking{waiting: c.replicas[i].core.Status().ReadsWaiting}
 	}
 	return c.top()
+}
+
+// onLease: the read that onRead was told of, and that may rest on a lease, has
+// been handed to replica i, and was released, refused, or waits. A leader
+// releases it by its lease only as long as nobody has led a later term: so it
+// is as the clocks keep to the bound that was stated with the read
+// (dissertation §6.4.1).
+func (c *checker) onLease(i int) {
+	if c.broken {
+		return
+	}
+	r := &c.replicas[i]
+	st := r.core.Status()
+	if st.Role != core.RoleLeader || r.asking.refused {
+		return
+	}
+	released := st.ReadsWaiting == r.asking.waiting
+	if released && c.led > st.Term {
+		c.fail(i, PropertyLeaseHonest, "it leads term %d and answers a read by its lease; replica %d has led term %d",
+			st.Term, c.replicas[c.terms.at(c.led).leader-1].id, c.led)
+		return
+	}
+	c.lookout.lease(c, i, &st, released)
+}
+
+// onAnswered: replica i answers what was asked about members or leadership. A
+// change that it calls applied is a committed configuration.
+func (c *checker) onAnswered(i int, a *replica.Answer) {
+	if c.broken {
+		return
+	}
+	c.lookout.answered(a)
+	if a.Kind != replica.AnswerApplied || a.Index == 0 {
+		return
+	}
+	if a.Index > c.top() {
+		if c.look(i); c.broken { // committed in this very event
+			return
+		}
+	}
+	if a.Index > c.top() || c.committed[a.Index].kind != core.EntryConfiguration {
+		c.fail(i, PropertyAnswers, "it answers a change as committed at %d, where no configuration is", a.Index)
+	}
 }
 
 // onAnswer: a proposal is answered by the reply of the very entry that holds
@@ -182,6 +226,9 @@ func (c *checker) onAnswer(i int, a *replica.Answer, request []byte, asked core.
 		return
 	}
 	c.lookout.answer(c, i, a)
+	if a.Read && a.Kind == replica.AnswerRefused {
+		c.replicas[i].asking.refused = true
+	}
 	switch {
 	case a.Kind != replica.AnswerApplied:
 		return

@@ -21,8 +21,12 @@ type standing struct {
 	// Last is where the durable log ends, or the durable snapshot if there is
 	// nothing behind it.
 	Last core.EntryID
-	// Configuration is the latest in the durable log, committed or not.
+	// Configuration is the latest in the durable log, committed or not. MayStand
+	// says that it may stand for election even without a vote in that one: it has
+	// one in an earlier configuration, and does not know that a later one is
+	// committed.
 	Configuration core.Configuration
+	MayStand      bool
 }
 
 // links is a directed matrix: bit j of links[i] says that what replica i
@@ -73,7 +77,7 @@ func electable(replicas []standing, l links) uint64 {
 func mayLead(replicas []standing, l links, c int) bool {
 	candidate := &replicas[c]
 	conf := &candidate.Configuration
-	if !candidate.Up || !holds(conf.Voters, candidate.ID) && !holds(conf.Outgoing, candidate.ID) {
+	if !candidate.Up || !candidate.MayStand && !conf.Votes(candidate.ID) {
 		return false
 	}
 	var in, out int
@@ -102,13 +106,14 @@ func holds(set []core.ReplicaID, id core.ReplicaID) bool {
 }
 
 // withinReach is the set of replicas that have to converge with the leader, as
-// bits by position: those that run and hear it and are heard by it. Whoever is
-// cut off from the leader alone may stay behind, because entries come from the
-// leader only.
+// bits by position: the members of its configuration that run and hear it and
+// are heard by it. Whoever is cut off from the leader alone may stay behind,
+// because entries come from the leader only, and to members only.
 func withinReach(replicas []standing, l links, leader int) uint64 {
 	var set uint64
+	members := &replicas[leader].Configuration
 	for i := range replicas {
-		if replicas[i].Up && l.both(leader, i) {
+		if replicas[i].Up && l.both(leader, i) && members.Has(replicas[i].ID) {
 			set |= 1 << i
 		}
 	}
@@ -174,11 +179,14 @@ type recovery struct {
 	// ConvergedAt: every replica that has to has the leader's log, and has
 	// applied all of it.
 	ConvergedAt uint64
+	// SettledAt: no change of members and no handover is under way that could be
+	// finished.
+	SettledAt uint64
 }
 
 // done says whether nothing is missing.
 func (r *recovery) done() bool {
-	return r.LedAt != 0 && r.AnsweredAt != 0 && r.ConvergedAt != 0
+	return r.LedAt != 0 && r.AnsweredAt != 0 && r.ConvergedAt != 0 && r.SettledAt != 0
 }
 
 // missing is the first thing that has not happened, for the verdict.
@@ -190,6 +198,8 @@ func (r *recovery) missing() string {
 		return "no write answered"
 	case r.ConvergedAt == 0:
 		return "not converged"
+	case r.SettledAt == 0:
+		return "a change of members or a handover is not finished"
 	default:
 		return "nothing"
 	}
@@ -197,18 +207,25 @@ func (r *recovery) missing() string {
 
 // nanos is how long it took from the heal on.
 func (r *recovery) nanos() uint64 {
-	return max(r.LedAt, r.AnsweredAt, r.ConvergedAt, r.HealedAt) - r.HealedAt
+	return max(r.LedAt, r.AnsweredAt, r.ConvergedAt, r.SettledAt, r.HealedAt) - r.HealedAt
 }
 
 // observe notes what has become true by now. Answered says whether a write
 // asked for after the heal has been acknowledged. Leaders come and go: what
 // was reached counts from the last leader on, because it is that leader's
 // cluster that has to stand at the end.
-func (r *recovery) observe(c *checker, l links, now uint64, answered bool) {
+//
+// Settled says whether the leader has finished what was under way.
+func (r *recovery) observe(c *checker, l links, now uint64, answered, settled bool) {
 	leader := c.leaderNow()
 	if leader < 0 {
-		r.LedAt, r.ConvergedAt = 0, 0
+		r.LedAt, r.ConvergedAt, r.SettledAt = 0, 0, 0
 		return
+	}
+	if !settled {
+		r.SettledAt = 0
+	} else if r.SettledAt == 0 {
+		r.SettledAt = now
 	}
 	if r.LedAt == 0 {
 		r.LedAt = now

@@ -83,7 +83,15 @@ func TestCanStandStill(t *testing.T) {
 		learner[i].Configuration = core.Configuration{Voters: []core.ReplicaID{1, 2}, Learners: []core.ReplicaID{3}}
 	}
 	learner[1].Up = false
+	// The last entry of replica 1 removes it from a cluster of two, and replica 2
+	// lacks that entry: nobody else can lead.
+	removed := stand(0b11, end(1, 2), end(1, 1))
+	removed[0].Configuration = core.Configuration{Voters: []core.ReplicaID{2}}
+	removedMay := append([]standing(nil), removed...)
+	removedMay[0].MayStand = true
 	for _, s := range []situation{
+		{"two, one has just removed itself", removedMay, allLinks(2), false},
+		{"two, one knows that it is removed", removed, allLinks(2), true},
 		{"one, up", stand(0b1, alike(1)...), allLinks(1), false},
 		{"one, down", stand(0b0, alike(1)...), allLinks(1), true},
 		{"two, both up", stand(0b11, alike(2)...), allLinks(2), false},
@@ -336,7 +344,7 @@ func TestRecovery(t *testing.T) {
 	r := recovery{HealedAt: 100}
 	observe := func(now uint64, answered bool, missing string, nanos uint64) {
 		t.Helper()
-		r.observe(w.c, l, now, answered)
+		r.observe(w.c, l, now, answered, true)
 		if got := r.missing(); got != missing || r.done() != (missing == "nothing") || r.nanos() != nanos {
 			t.Fatalf("at %d: %s missing, done %t, after %d ns; want %s, after %d", now, got, r.done(), r.nanos(), missing, nanos)
 		}

@@ -19,18 +19,29 @@ type lookout struct {
 	up       uint64   // replicas that run, as bits
 	allDown  bool     // none did, and not all have started since
 	window   bool     // a window was full, in the look under way
+	started  uint64   // who has ever run, as bits
+	looking  int      // the leader looked at
 	peerLook func(*progress.Progress)
 }
 
 // sights is what the lookout keeps of one replica.
 type sights struct {
 	led      bool // in this incarnation
+	again    bool // it is not the first one
+	fresh    bool // nobody has looked at it yet
+	stalled  bool // it has said that its disk stands still
 	noPower  bool // it went down for want of power
 	preAsked uint64
 	// The last vote or pre-vote that it was asked for: by whom, and whether only
 	// a leader it hears, or its own vote, speaks against it.
-	asker    core.ReplicaID
-	worthy   bool
+	asker  core.ReplicaID
+	worthy bool
+	// Who asked for its vote last with the consent of the leader it follows.
+	sticky core.ReplicaID
+	// Where its log would end with the append that it has just got in wantTerm.
+	want     core.Index
+	wantTerm core.Term
+	targets  []core.Index // as leader: of the rounds in which learners catch up
 	matched  []core.Index // as leader: what each peer is known to match
 	stream   stream
 	cutFrom  core.Index // entries from cutFrom to cutTo were truncated, and
@@ -65,10 +76,9 @@ func (l *lookout) init(v checkerView, n int) {
 	l.sights = make([]sights, n)
 	for i := range l.sights {
 		l.sights[i].matched = make([]core.Index, n)
+		l.sights[i].targets = make([]core.Index, n)
 	}
-	l.peerLook = func(p *progress.Progress) {
-		l.window = l.window || p.State == progress.Replicate && p.Window.Full()
-	}
+	l.peerLook = l.peer
 }
 
 func (l *lookout) mark(m Mark) { l.view.mark(m) }
@@ -84,7 +94,7 @@ func (l *lookout) peers(c *checker, i int, st *core.Status) {
 	if st.Role != core.RoleLeader {
 		return
 	}
-	l.window = false
+	l.window, l.looking = false, i
 	c.replicas[i].core.Peers(l.peerLook)
 	l.markIf(l.window, MarkWindowFull)
 }
@@ -100,6 +110,9 @@ func (l *lookout) term(c *checker, i int, st *core.Status) {
 		l.mark(MarkPreVoteFailed)
 	}
 	s.preAsked = 0
+	if campaigns(st) {
+		l.stands(c, i, st)
+	}
 	if old.Role == core.RoleLeader {
 		l.deposed(c, i, st)
 	}
@@ -120,7 +133,7 @@ func (l *lookout) candidate(c *checker, i int, st *core.Status) {
 		before := c.terms.at(st.Term - 1)
 		if before.leader == 0 && bits.OnesCount64(before.candidates) >= 2 {
 			l.mark(MarkSplitVote)
-			l.markIf(len(c.members.Voters)%2 == 0, MarkEvenSplitVote)
+			l.markIf(len(c.configuration(i).Voters)%2 == 0, MarkEvenSplitVote)
 		}
 	}
 	if p.candidates>>i&1 == 0 {
@@ -136,7 +149,9 @@ func (l *lookout) elected(c *checker, i int, st *core.Status) {
 	l.leaders++
 	l.markIf(s.led, MarkLedTwice)
 	s.led = true
-	l.markIf(len(c.replicas) == 1, MarkSingleReplica)
+	conf := c.configuration(i)
+	l.markIf(len(conf.Voters) == 1 && !conf.IsJoint(), MarkSingleReplica)
+	l.electedBy(c, i, st)
 	clear(s.matched)
 	if t, _, ok := c.replicas[i].core.Position(st.Commit + 1); ok && t < st.Term {
 		l.mark(MarkElectedOldEntries)
@@ -147,7 +162,7 @@ func (l *lookout) elected(c *checker, i int, st *core.Status) {
 			continue
 		}
 		l.markIf(o.st.Role == core.RoleLeader && o.st.Term < st.Term, MarkTwoLeaders)
-		l.markIf(o.st.Last.Index < c.top(), MarkElectedVoterBehind)
+		l.markIf(o.st.Last.Index < c.top() && conf.Votes(o.id), MarkElectedVoterBehind)
 	}
 }
 
@@ -165,18 +180,10 @@ func (l *lookout) deposed(c *checker, i int, st *core.Status) {
 			}
 		}
 	}
-	if old.Last.Index <= old.Commit {
-		return
+	if old.Last.Index > old.Commit {
+		l.mark(MarkLeaderDeposedUncommitted)
+		l.held(c, i, old.Commit+1)
 	}
-	l.mark(MarkLeaderDeposedUncommitted)
-	n, j := 0, old.Commit+1
-	for k := range c.replicas {
-		if c.holdsDurably(k, j, r.digests[j]) {
-			n++
-		}
-	}
-	l.markIf(n >= 2 && 2*n < len(c.replicas), MarkMinorityHeld)
-	l.markIf(2*n == len(c.replicas), MarkHalfHeld)
 }
 
 // truncated: the log of replica i is as it was up to kept only.
@@ -207,7 +214,10 @@ func (l *lookout) commit(c *checker, i int, st *core.Status, first core.Index, t
 func (l *lookout) snapshot(c *checker, i int, st *core.Status) {
 	old := &c.replicas[i].st
 	if st.Snapshot.Index <= old.Commit {
-		l.markIf(st.Snapshot.Index <= old.Applied, MarkSnapshotTaken)
+		if st.Snapshot.Index <= old.Applied {
+			l.mark(MarkSnapshotTaken)
+			l.snapshotTaken(c, i, st)
+		}
 		return
 	}
 	l.mark(MarkSnapshotInstalled)
@@ -224,10 +234,9 @@ func (l *lookout) send(c *checker, i int, m *core.Message) {
 			l.markIf(s.preAsked>>to&1 != 0, MarkPreVoteAgain)
 			s.preAsked |= 1 << to
 		}
+		l.markIf(c.removed(i), MarkRemovedDisturbs)
 	case core.KindRequestVoteResponse:
-		v := &m.RequestVoteResponse
-		l.markIf(v.Granted && !v.Pre && m.To == c.replicas[0].id, MarkVoteForFirst)
-		l.markIf(!v.Granted && s.worthy && s.asker == m.To && v.For > m.Term, MarkVoteRefusedSticky)
+		l.sendVote(c, i, m)
 	case core.KindAppendEntries:
 		first := c.replicas[i].st.First
 		l.markIf(first > 1 && m.AppendEntries.Prev.Index == first-1, MarkBoundary)
@@ -240,6 +249,7 @@ func (l *lookout) send(c *checker, i int, m *core.Message) {
 // receive: m is about to be handed to replica i.
 func (l *lookout) receive(c *checker, i int, m *core.Message) {
 	s, st := &l.sights[i], &c.replicas[i].st
+	l.receiveFrom(c, i, m)
 	switch m.Kind {
 	case core.KindRequestVote:
 		l.receiveRequestVote(s, st, m)
@@ -266,7 +276,10 @@ func campaigns(st *core.Status) bool {
 func (l *lookout) receiveRequestVote(s *sights, st *core.Status, m *core.Message) {
 	v := &m.RequestVote
 	worthy := v.Last.UpToDate(st.Last)
-	s.asker, s.worthy = m.From, worthy
+	s.asker, s.worthy, s.sticky = m.From, worthy, 0
+	if v.Transfer && v.For == st.Term+1 && st.Role == core.RoleFollower && st.Leader != 0 {
+		s.sticky = m.From
+	}
 	l.markIf(v.Last.Index > st.Last.Index && v.Last.Term < st.Last.Term, MarkVoteRefusedShorter)
 	if v.Pre {
 		l.markIf(st.Role == core.RoleLeader, MarkPreVoteAtLeader)
@@ -302,6 +315,10 @@ func (l *lookout) receiveAppend(c *checker, i int, m *core.Message) {
 		return
 	}
 	if verified >= st.Last.Index {
+		if prev <= st.Last.Index && r.digests[prev] == a.PrevDigest {
+			s := &l.sights[i]
+			s.want, s.wantTerm = verified, m.Term
+		}
 		return // nothing in the log lies beyond the message
 	}
 	if r.digests[prev] != a.PrevDigest {
@@ -428,6 +445,8 @@ func (l *lookout) answer(c *checker, i int, a *replica.Answer) {
 		l.mark(MarkReadsFull)
 	case a.Reason == core.RefusedUnappliedFull:
 		l.mark(MarkUnappliedFull)
+	case a.Reason == core.RefusedTransferring:
+		l.markIf(!a.Read, MarkHandoverRefusedProposal)
 	}
 }
 
@@ -450,6 +469,7 @@ func (l *lookout) submit(i int, w *replica.Write) {
 func (l *lookout) completed(i int, seq uint64) {
 	s := &l.sights[i]
 	s.completed = max(s.completed, seq)
+	s.stalled = false
 	if s.overtaken != 0 && seq >= s.overtaken {
 		l.markIf(seq < s.truncates, MarkAckOverwritten)
 		s.overtaken = 0
@@ -498,10 +518,12 @@ func (l *lookout) restored(i int, t *core.Snapshot) { l.sights[i].restored = t.I
 
 func (l *lookout) restarted(c *checker, i int, st *core.Status) {
 	s := &l.sights[i]
-	*s = sights{matched: s.matched, before: s.before}
+	again := l.started>>i&1 != 0
+	*s = sights{matched: s.matched, targets: s.targets, before: s.before, again: again, fresh: again}
+	l.started |= 1 << i
 	l.markIf(st.Last.Index > c.top() && c.looks > 0, MarkRestartUncommitted)
 	l.up |= 1 << i
-	if l.allDown && l.up == 1<<len(c.replicas)-1 {
+	if all := c.configurations[c.committedPage(c.top())].members; l.allDown && l.up&all == all {
 		l.mark(MarkAllRestarted)
 		l.allDown = false
 	}
@@ -527,11 +549,8 @@ func (l *lookout) down(c *checker, i int, power bool) {
 	d := r.disk.Durable()
 	l.markIf(d.Last.Index < st.Last.Index, MarkUnsyncedLost)
 	l.markIf(st.Vote != 0 && (d.HardState.Term < st.Term || d.HardState.Term == st.Term && d.HardState.Vote != st.Vote), MarkUnsyncedVoteLost)
-	dark := 0
-	for k := range l.sights {
-		if l.sights[k].noPower && l.up>>k&1 == 0 {
-			dark++
-		}
-	}
-	l.markIf(2*dark > len(c.replicas), MarkPowerLossMajority)
+	l.markIf(!quorum(&c.configurations[c.committedPage(c.top())].conf, func(id core.ReplicaID) bool {
+		k := c.position(id)
+		return k < 0 || !l.sights[k].noPower || l.up>>k&1 != 0
+	}), MarkPowerLossMajority)
 }

@@ -31,7 +31,7 @@ func (w *fakeWorld) stepDown(i int) {
 func (w *fakeWorld) heartbeat(l, i int, j core.Index) *core.Message {
 	m := w.message(core.KindAppendEntries, l, i)
 	term, chain, _ := w.cores[l].Position(j)
-	m.AppendEntries = core.AppendEntries{Prev: end(term, j), PrevDigest: chain, Commit: w.cores[l].st.Commit}
+	m.AppendEntries = core.AppendEntries{Prev: end(term, j), PrevDigest: chain, Commit: w.cores[l].st.Commit, Sent: 1}
 	return m
 }
 
@@ -70,7 +70,7 @@ func (w *fakeWorld) refuseVote(from, to int, pre bool, term core.Term) {
 // chunk is a piece of the snapshot that replica l has as of j.
 func (w *fakeWorld) chunk(l, i int, j core.Index, offset uint64) {
 	m := w.message(core.KindInstallSnapshot, l, i)
-	m.InstallSnapshot = core.InstallSnapshot{Snapshot: w.snapshotAt(l, j), Offset: offset, Data: make([]byte, 40)}
+	m.InstallSnapshot = core.InstallSnapshot{Snapshot: w.snapshotAt(l, j), Offset: offset, Data: make([]byte, 40), Sent: 1}
 	w.send(m)
 	w.receive(m)
 }
@@ -100,11 +100,13 @@ func diverged(w *fakeWorld, n int) {
 }
 
 // Each situation, on a cluster that does nothing wrong.
-var situations = []struct {
+type situation struct {
 	mark     Mark
 	replicas int // 0: 3
 	reach    func(w *fakeWorld)
-}{
+}
+
+var situations = []situation{
 	{MarkLeaderElected, 0, func(w *fakeWorld) {}},
 	{MarkLeaderAgain, 0, func(w *fakeWorld) { w.elect(1, 2, 2) }},
 	{MarkLedTwice, 0, func(w *fakeWorld) { w.elect(1, 2, 2, 0); w.elect(0, 3, 1, 2) }},
@@ -290,7 +292,7 @@ var situations = []struct {
 	}},
 
 	{MarkWindowFull, 0, func(w *fakeWorld) {
-		p := progress.Progress{State: progress.Replicate, Window: progress.NewWindow(1, 1)}
+		p := progress.Progress{ID: 2, State: progress.Replicate, Window: progress.NewWindow(1, 1)}
 		p.Window.Add(4, 1)
 		w.cores[0].peers = []progress.Progress{p}
 		for range invariantEvery {
@@ -394,14 +396,14 @@ func (w *fakeWorld) commitAlike(j core.Index) {
 
 func TestLookout(t *testing.T) {
 	tried := map[Mark]bool{}
-	for _, s := range situations {
+	reach := func(s *situation, spares int) {
 		tried[s.mark] = true
 		t.Run(s.mark.String(), func(t *testing.T) {
 			n := s.replicas
 			if n == 0 {
 				n = 3
 			}
-			w := settled(t, n)
+			w := settledWith(t, n, spares)
 			before := w.marks[s.mark]
 			s.reach(w)
 			w.silent()
@@ -414,10 +416,17 @@ func TestLookout(t *testing.T) {
 			}
 		})
 	}
+	for i := range situations {
+		reach(&situations[i], 0)
+	}
+	for i := range situationsOfMembers {
+		reach(&situationsOfMembers[i], 3)
+	}
 	// Set by others; see the list in marks.go.
 	for _, m := range []Mark{
 		MarkClockJump, MarkTicksAtOnce, MarkLeaderPaused, MarkHardStateWithoutLog, MarkLogWithoutHardState,
 		MarkRetried, MarkRefusedThenApplied, MarkCommandFailed,
+		MarkReplicaJoined, MarkDiskStallHandover, MarkResigned, MarkCampaignAsked, MarkRemovedStopped,
 	} {
 		tried[m] = true
 	}

@@ -17,9 +17,10 @@ type Mark uint8
 // and messages anyway. Those that only others can see are set by them:
 //
 //	client.go    MarkRetried, MarkRefusedThenApplied
-//	cluster.go   MarkTicksAtOnce, MarkCommandFailed
+//	cluster.go   MarkTicksAtOnce, MarkCommandFailed, MarkReplicaJoined, MarkDiskStallHandover
 //	disk.go      MarkHardStateWithoutLog, MarkLogWithoutHardState
 //	nemesis.go   MarkClockJump, MarkLeaderPaused
+//	operator.go  MarkResigned, MarkCampaignAsked, MarkRemovedStopped
 const (
 	// Elections.
 	MarkLeaderElected Mark = iota
@@ -111,6 +112,7 @@ const (
 	MarkWindowFull
 	MarkUnappliedFull
 	MarkPageCut
+	MarkFollowerOverloaded
 	MarkSendToDown
 
 	// Applying, and sessions.
@@ -140,6 +142,73 @@ const (
 	MarkClockJump
 	MarkTicksAtOnce
 	MarkLeaderPaused
+
+	// Members change.
+	MarkConfigurationAppended
+	MarkConfigurationTruncated
+	MarkTwoConfigurationsUncommitted
+	MarkConfigurationUncommittedAtElection
+	MarkChangeRefusedTermNotOpen
+	MarkChangeRefusedPending
+	MarkChangeRefusedMoved
+	MarkChangeRefusedLastVoter
+	MarkLearnerAdded
+	MarkLearnerPromoted
+	MarkLearnerDemoted
+	MarkLearnerStays
+	MarkLearnerUpdated
+	MarkLearnersHeld
+	MarkCatchUpRepeated
+	MarkReplicaJoined
+	MarkLeaderRemoved
+	MarkLeaderDemoted
+	MarkRemovedLeaderShort
+	MarkRemovedDisturbs
+	MarkRemovedTold
+	MarkRemovedStopped
+	MarkVoteOfNonVoter
+	MarkCandidateOfPreviousConfiguration
+	MarkStrangerHeard
+	MarkQuorumShrunkCommits
+	MarkReadsWaitingOnChange
+	MarkRestartBehindChange
+	MarkRestartUncommittedConfiguration
+
+	// Joint configurations.
+	MarkJointEntered
+	MarkJointLeft
+	MarkJointLeftByAnother
+	MarkMembersReplaced
+	MarkElectedWhileJoint
+	MarkElectedOutgoing
+	MarkJointHalfHeld
+
+	// Members and snapshots.
+	MarkSnapshotInJoint
+	MarkSnapshotSameConfiguration
+	MarkSnapshotBringsConfiguration
+	MarkSnapshotBeatsOwnConfiguration
+
+	// Leadership changes hands.
+	MarkTransferBegun
+	MarkTransferDone
+	MarkTransferAborted
+	MarkTransferToLagging
+	MarkTransferRefusedTarget
+	MarkTimeoutNowStale
+	MarkVoteOverStickiness
+	MarkHandoverRefusedProposal
+	MarkDiskStallHandover
+	MarkPriorityHandover
+	MarkResigned
+	MarkCampaignAsked
+
+	// Leases.
+	MarkLeaseRead
+	MarkLeaseExpired
+	MarkLeaseBeforeOwnCommit
+	MarkLeaseVoidAfterTransfer
+	MarkVoteRefusedFresh
 
 	MarkCount
 )
@@ -230,10 +299,11 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkRoundLate:           {"round-late", "B136", "an answer to a round of an earlier term reached the replica that led that term, and leads again"},
 	MarkReadsFull:           {"reads-full", "", "a read was refused because too many waited"},
 
-	MarkWindowFull:    {"window-full", "", "a follower's window was full"},
-	MarkUnappliedFull: {"unapplied-full", "", "a proposal was refused because too much was not committed"},
-	MarkPageCut:       {"page-cut", "B181", "a page of committed entries was cut by its size"},
-	MarkSendToDown:    {"send-to-down", "B184", "a leader sent to a replica that was down, and to one after it"},
+	MarkWindowFull:         {"window-full", "", "a follower's window was full"},
+	MarkUnappliedFull:      {"unapplied-full", "", "a proposal was refused because too much was not committed"},
+	MarkPageCut:            {"page-cut", "B181", "a page of committed entries was cut by its size"},
+	MarkFollowerOverloaded: {"follower-overloaded", "", "a follower took only the beginning of an append, as too much was not applied"},
+	MarkSendToDown:         {"send-to-down", "B184", "a leader sent to a replica that was down, and to one after it"},
 
 	MarkMixedPage:              {"mixed-page", "B206", "a page held commands and entries that are none"},
 	MarkReapplied:              {"reapplied", "B210", "a restarted replica applied an entry that it had applied before"},
@@ -259,6 +329,68 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkClockJump:    {"clock-jump", "", "a clock jumped by more than an election timeout"},
 	MarkTicksAtOnce:  {"ticks-at-once", "", "a replica got many ticks at once"},
 	MarkLeaderPaused: {"leader-paused", "B136", "a leader was paused for longer than an election timeout"},
+
+	MarkConfigurationAppended:              {"configuration-appended", "B086", "a leader appended a configuration"},
+	MarkConfigurationTruncated:             {"configuration-truncated", "B083", "a configuration at the end of a log was replaced"},
+	MarkTwoConfigurationsUncommitted:       {"two-configurations-uncommitted", "B083", "a log held two configurations that its replica did not know to be committed"},
+	MarkConfigurationUncommittedAtElection: {"configuration-uncommitted-at-election", "B079", "a leader was elected with a configuration that was not committed"},
+	MarkChangeRefusedTermNotOpen:           {"change-refused-term-not-open", "B079", "a change was refused before the leader had committed in its term"},
+	MarkChangeRefusedPending:               {"change-refused-pending", "B079", "a change was refused because of the one before"},
+	MarkChangeRefusedMoved:                 {"change-refused-moved", "", "a change was refused because it was made for an older configuration"},
+	MarkChangeRefusedLastVoter:             {"change-refused-last-voter", "B097", "a change was refused that would have left no voters"},
+	MarkLearnerAdded:                       {"learner-added", "B085", "a learner was added"},
+	MarkLearnerPromoted:                    {"learner-promoted", "B175", "a learner became a voter"},
+	MarkLearnerDemoted:                     {"learner-demoted", "B105", "a voter became a learner"},
+	MarkLearnerStays:                       {"learner-stays", "B175 B177", "members changed around a learner that stayed one"},
+	MarkLearnerUpdated:                     {"learner-updated", "B178", "the address or priority of a learner was changed"},
+	MarkLearnersHeld:                       {"learners-held", "B068", "a leader was deposed with an entry on as many disks as a majority has, learners among them"},
+	MarkCatchUpRepeated:                    {"catch-up-repeated", "", "a learner took too long for a round of catching up"},
+	MarkReplicaJoined:                      {"replica-joined", "B085", "a new replica learnt that it is a member"},
+	MarkLeaderRemoved:                      {"leader-removed", "B067", "a leader appended a configuration that it is no member of"},
+	MarkLeaderDemoted:                      {"leader-demoted", "B104", "a leader appended a configuration in which it learns"},
+	MarkRemovedLeaderShort:                 {"removed-leader-short", "B067", "a leader that removed itself was deposed with an entry that lacked its voice only"},
+	MarkRemovedDisturbs:                    {"removed-disturbs", "B160", "a removed replica asked for votes"},
+	MarkRemovedTold:                        {"removed-told", "", "a replica learnt of its own removal"},
+	MarkRemovedStopped:                     {"removed-stopped", "", "a removed replica was taken away for good"},
+	MarkVoteOfNonVoter:                     {"vote-of-non-voter", "", "a replica gave its vote that has none by its own configuration"},
+	MarkCandidateOfPreviousConfiguration:   {"candidate-of-previous-configuration", "B090", "a replica stood for election that votes only if its latest configuration is not committed"},
+	MarkStrangerHeard:                      {"stranger-heard", "B095", "a message of a replica that is no member reached a leader"},
+	MarkQuorumShrunkCommits:                {"quorum-shrunk-commits", "B141", "a smaller quorum committed what the one before it had not"},
+	MarkReadsWaitingOnChange:               {"reads-waiting-on-change", "B105 B141", "a leader changed members while reads waited"},
+	MarkRestartBehindChange:                {"restart-behind-change", "B085 B086", "a replica restarted with other members than the founding ones"},
+	MarkRestartUncommittedConfiguration:    {"restart-uncommitted-configuration", "B084", "a replica restarted with a configuration that it did not know to be committed"},
+
+	MarkJointEntered:       {"joint-entered", "B099", "a leader appended a joint configuration"},
+	MarkJointLeft:          {"joint-left", "", "a joint configuration was left"},
+	MarkJointLeftByAnother: {"joint-left-by-another", "B103", "the same, by another leader than the one that entered it"},
+	MarkMembersReplaced:    {"members-replaced", "B099", "a joint configuration had voters come and go"},
+	MarkElectedWhileJoint:  {"elected-while-joint", "B099 B103", "a leader was elected in a joint configuration"},
+	MarkElectedOutgoing:    {"elected-outgoing", "B104", "the same, and it votes in the outgoing half only"},
+	MarkJointHalfHeld:      {"joint-half-held", "B099", "a leader was deposed with an entry that a majority of only one half held"},
+
+	MarkSnapshotInJoint:               {"snapshot-in-joint", "B126", "a replica took a snapshot with a joint configuration"},
+	MarkSnapshotSameConfiguration:     {"snapshot-same-configuration", "B128", "a replica took a second snapshot with the configuration of the one before"},
+	MarkSnapshotBringsConfiguration:   {"snapshot-brings-configuration", "B175", "an installed snapshot brought a configuration"},
+	MarkSnapshotBeatsOwnConfiguration: {"snapshot-beats-own-configuration", "B124", "an installed snapshot replaced a log with a later configuration in it"},
+
+	MarkTransferBegun:           {"transfer-begun", "B017", "a leader began to hand over"},
+	MarkTransferDone:            {"transfer-done", "B017", "the replica that was asked to stand was elected"},
+	MarkTransferAborted:         {"transfer-aborted", "B157", "a handover came to nothing in time"},
+	MarkTransferToLagging:       {"transfer-to-lagging", "B152", "a leader began to hand over to a replica that lacked entries"},
+	MarkTransferRefusedTarget:   {"transfer-refused-target", "B153", "a transfer was refused because the target could not take over"},
+	MarkTimeoutNowStale:         {"timeout-now-stale", "B158", "a replica was asked to stand by the leader of an older term than its own"},
+	MarkVoteOverStickiness:      {"vote-over-stickiness", "", "a replica that followed a leader voted for the one that was to take over"},
+	MarkHandoverRefusedProposal: {"handover-refused-proposal", "B157", "a leader refused a proposal because it was handing over"},
+	MarkDiskStallHandover:       {"disk-stall-handover", "", "a leader handed over because its disk stood still"},
+	MarkPriorityHandover:        {"priority-handover", "", "a leader handed over to a voter of higher priority"},
+	MarkResigned:                {"resigned", "B017", "a leader handed over because it was about to be shut down"},
+	MarkCampaignAsked:           {"campaign-asked", "", "a replica was asked to stand for election"},
+
+	MarkLeaseRead:              {"lease-read", "", "a leader answered a read by its lease"},
+	MarkLeaseExpired:           {"lease-expired", "B150", "a read came to a leader whose lease had ended"},
+	MarkLeaseBeforeOwnCommit:   {"lease-before-own-commit", "B149", "a read came to a leader that had not committed in its term, and so had no lease"},
+	MarkLeaseVoidAfterTransfer: {"lease-void-after-transfer", "", "a read came to a leader without a lease, as it had asked another to stand"},
+	MarkVoteRefusedFresh:       {"vote-refused-fresh", "B145", "a replica refused its vote because it had just started"},
 }
 
 // MarkNames are what marks are called, in summaries and in lists of what a run

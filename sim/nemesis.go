@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"math/bits"
+
 	"github.com/seaworthy-raft/seaworthy/core"
+	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
 	"github.com/seaworthy-raft/seaworthy/netsim"
 	"github.com/seaworthy-raft/seaworthy/replica"
@@ -91,17 +94,22 @@ const powerFaults FaultSet = 1<<FaultPowerOne | 1<<FaultPowerMinority | 1<<Fault
 type trigger uint8
 
 const (
-	triggerNone      trigger = iota
-	triggerProposal          // a replica got a client's command
-	triggerEntries           // a replica writes entries that it was sent
-	triggerVote              // a replica writes a vote
-	triggerCandidate         // a replica became a candidate
-	triggerLeader            // a replica became the leader
-	triggerTruncate          // a replica replaces the end of its log
-	triggerChunk             // a replica writes a piece of a snapshot
-	triggerInstall           // a replica writes the last piece
-	triggerPublish           // a replica publishes a snapshot of its own
-	triggerUnsynced          // a majority has writes that are not synced
+	triggerNone       trigger = iota
+	triggerProposal           // a replica got a client's command
+	triggerEntries            // a replica writes entries that it was sent
+	triggerVote               // a replica writes a vote
+	triggerCandidate          // a replica became a candidate
+	triggerLeader             // a replica became the leader
+	triggerTruncate           // a replica replaces the end of its log
+	triggerChunk              // a replica writes a piece of a snapshot
+	triggerInstall            // a replica writes the last piece
+	triggerPublish            // a replica publishes a snapshot of its own
+	triggerUnsynced           // a majority has writes that are not synced
+	triggerMembers            // a replica writes a configuration
+	triggerJoint              // a joint one
+	triggerCommitted          // a leader has committed a configuration
+	triggerTransfer           // a leader begins to hand over
+	triggerTimeoutNow         // it asks the other to stand
 	triggerCount
 )
 
@@ -127,13 +135,16 @@ type nemesis struct {
 
 	cascade int // moves to follow at once
 
-	// The ambush: what waits for which moment.
+	trap
+	ambush FaultKind // what waits for the moment
+}
+
+// trap waits for a moment.
+type trap struct {
 	armed     trigger
 	countdown int
-	ambush    FaultKind
-	pending   bool
-	prey      int // the replica at which the moment came
-
+	pending   bool // the moment has come
+	prey      int  // at this replica
 }
 
 // fault is one that goes on.
@@ -159,7 +170,7 @@ func (n *nemesis) begin(w *world) {
 	weights := []uint32{1}
 	n.kinds = []FaultKind{FaultCount}
 	for k := range FaultCount {
-		if !s.Faults.Has(k) || packetFaults>>k&1 != 0 || s.Replicas == 1 && soleExempt>>k&1 != 0 {
+		if !s.Faults.Has(k) || packetFaults>>k&1 != 0 || len(w.hosts) == 1 && soleExempt>>k&1 != 0 {
 			continue
 		}
 		n.kinds = append(n.kinds, k)
@@ -208,7 +219,7 @@ func (w *world) setRules() {
 	}
 	weights.OnTime = 10_000 - min(sum, 9_000)
 	w.network.SetRules(netsim.Rule{
-		Links: netsim.All(s.Replicas), Weights: weights, Reorder: l.ReorderNanos, Straggle: l.StraggleNanos,
+		Links: netsim.All(len(w.hosts)), Weights: weights, Reorder: l.ReorderNanos, Straggle: l.StraggleNanos,
 	})
 }
 
@@ -255,29 +266,48 @@ func (n *nemesis) move() {
 // lieInWait arms the ambush.
 func (n *nemesis) lieInWait(kind FaultKind) {
 	n.ambush = kind
-	n.armed = trigger(1 + n.w.source.Choose(n.moves, int(triggerCount)-1))
-	n.countdown = n.w.source.Choose(n.moves, 8)
+	n.arm(n.w, n.moves, allMoments[:])
 }
+
+// allMoments are those that a fault may wait for.
+var allMoments = func() (all [triggerCount - 1]trigger) {
+	for i := range all {
+		all[i] = trigger(i + 1)
+	}
+	return all
+}()
+
+// arm draws the moment to wait for.
+func (a *trap) arm(w *world, st choice.Stream, moments []trigger) {
+	a.armed = moments[w.source.Choose(st, len(moments))]
+	a.countdown = w.source.Choose(st, 8)
+	if a.armed >= triggerMembers {
+		a.countdown /= 4 // these are rare
+	}
+}
+
+// disarm waits no more.
+func (a *trap) disarm() { a.armed, a.pending = triggerNone, false }
 
 // saw says that a moment has come at a replica. It does nothing yet: the
 // replica is in the middle of a step.
-func (n *nemesis) saw(t trigger, h *host) {
-	if n.armed != t || n.stopped {
+func (a *trap) saw(t trigger, h *host) {
+	if a.armed != t {
 		return
 	}
-	if n.countdown > 0 {
-		n.countdown--
+	if a.countdown > 0 {
+		a.countdown--
 		return
 	}
-	n.armed = triggerNone
-	n.pending = true
-	n.prey = h.index
+	a.armed = triggerNone
+	a.pending = true
+	a.prey = h.index
 }
 
 // sawWrite looks at what a replica writes.
-func (n *nemesis) sawWrite(h *host, wr *replica.Write) {
+func (a *trap) sawWrite(h *host, wr *replica.Write) {
 	is := false
-	switch n.armed {
+	switch a.armed {
 	case triggerEntries:
 		is = len(wr.Entries) > 0 && h.role.role != core.RoleLeader
 	case triggerVote:
@@ -292,22 +322,40 @@ func (n *nemesis) sawWrite(h *host, wr *replica.Write) {
 		is = wr.PublishSet
 	case triggerUnsynced:
 		unsynced := 1
-		for i := range n.w.hosts {
-			d := &n.w.hosts[i].disk
+		machines := h.w.machines()
+		for i := range h.w.hosts {
+			d := &h.w.hosts[i].disk
 			if i != h.index && d.appended > d.synced {
 				unsynced++
 			}
 		}
-		is = 2*unsynced > len(n.w.hosts)
+		is = 2*unsynced > bits.OnesCount64(machines)
+	case triggerMembers, triggerJoint:
+		is = bringsMembers(wr, a.armed == triggerJoint)
 	}
 	if is {
-		n.saw(n.armed, h)
+		a.saw(a.armed, h)
 	}
+}
+
+// bringsMembers says whether a write has a configuration in it.
+func bringsMembers(wr *replica.Write, joint bool) bool {
+	for i := range wr.Entries {
+		if e := &wr.Entries[i]; e.Kind == core.EntryConfiguration {
+			if !joint {
+				return true
+			}
+			if c, err := confchange.Decode(e.Data); err == nil && c.IsJoint() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // strike does what an ambush has led to, between two events.
 func (n *nemesis) strike() {
-	if !n.pending || n.w.failure != nil {
+	if !n.pending {
 		return
 	}
 	n.pending = false
@@ -341,7 +389,8 @@ func (n *nemesis) victim(prey int) int {
 	if l := w.leader(); l >= 0 && c < 4 {
 		return l
 	}
-	return w.source.Choose(n.victims, len(w.hosts))
+	set := w.machines()
+	return nth(set, w.source.Choose(n.victims, bits.OnesCount64(set)))
 }
 
 // leader is the replica that leads in the highest term, or -1.
@@ -373,9 +422,9 @@ func (n *nemesis) start(kind FaultKind, prey int) {
 	case FaultPowerOne:
 		n.kill(kind, 1<<n.victim(prey), downPower)
 	case FaultPowerMinority:
-		n.kill(kind, n.some(prey, (len(w.hosts)-1)/2), downPower)
+		n.kill(kind, n.some(prey, (bits.OnesCount64(w.electorate())-1)/2), downPower)
 	case FaultPowerMajority:
-		n.kill(kind, n.some(prey, len(w.hosts)/2+1), downPower)
+		n.kill(kind, n.some(prey, bits.OnesCount64(w.electorate())/2+1), downPower)
 	case FaultPowerAll:
 		n.kill(kind, 1<<len(w.hosts)-1, downPower)
 	case FaultPause:
@@ -387,17 +436,19 @@ func (n *nemesis) start(kind FaultKind, prey int) {
 	}
 }
 
-// some draws a set of replicas of the given size, mostly with the prey or the
+// some draws a set of voters of the given size, mostly with the prey or the
 // leader in it.
 func (n *nemesis) some(prey, size int) uint64 {
 	w := n.w
 	size = max(size, 1)
 	first := n.victim(prey)
 	set := uint64(1) << first
-	for k := 1; k < size; k++ {
-		for v := w.source.Choose(n.victims, len(w.hosts)); ; v = (v + 1) % len(w.hosts) {
-			if set>>v&1 == 0 {
-				set |= 1 << v
+	pool := w.electorate()
+	k := bits.OnesCount64(pool)
+	for bits.OnesCount64(set) < size && pool&^set != 0 {
+		for v := w.source.Choose(n.victims, k); ; v = (v + 1) % k {
+			if m := nth(pool, v); set>>m&1 == 0 {
+				set |= 1 << m
 				break
 			}
 		}
@@ -497,17 +548,18 @@ func (n *nemesis) skew(kind FaultKind, v int) {
 // which side each client is.
 func (n *nemesis) part(kind FaultKind, prey int) {
 	w := n.w
-	size := len(w.hosts)
+	size := w.grown // who is installed later is on all sides
+	voters := bits.OnesCount64(w.electorate())
 	var m netsim.Matrix
 	switch kind {
 	case FaultIsolate:
 		m = netsim.Isolate(size, netsim.End(n.victim(prey)))
 	case FaultSplit:
 		// The leader on the smaller side is where logs grow apart.
-		m = netsim.TwoSides(size, n.some(prey, 1+w.source.Choose(n.victims, max(size-1, 1))))
+		m = netsim.TwoSides(size, n.some(prey, 1+w.source.Choose(n.victims, max(voters-1, 1))))
 	case FaultOneWay:
 		// Who is heard and does not hear, or hears and is not heard.
-		side := n.some(prey, 1+w.source.Choose(n.victims, max(size-1, 1)))
+		side := n.some(prey, 1+w.source.Choose(n.victims, max(voters-1, 1)))
 		if all := uint64(1)<<size - 1; side != all && w.source.Chance(n.victims, 1, 2) {
 			side = all &^ side
 		}
@@ -536,14 +588,14 @@ func (n *nemesis) partClients(m netsim.Matrix) {
 		at := -1
 		switch {
 		case mode == 1, mode == 3:
-			at = w.source.Choose(n.victims, len(w.hosts))
+			at = w.source.Choose(n.victims, w.grown)
 		case mode == 2 && w.leader() >= 0:
 			at = w.leader()
 		}
 		if at >= 0 {
 			reach = 0
 			for j := range w.hosts {
-				if m.Both(netsim.End(at), netsim.End(j)) {
+				if j >= len(m) || m.Both(netsim.End(at), netsim.End(j)) {
 					reach |= 1 << j
 				}
 			}
@@ -565,9 +617,12 @@ func (c *client) setReach(reach uint64) {
 func (n *nemesis) clog(prey int) {
 	w := n.w
 	from := n.victim(prey)
-	to := w.source.Choose(n.victims, len(w.hosts))
+	to := w.source.Choose(n.victims, w.grown)
 	if to == from {
-		to = (to + 1) % len(w.hosts)
+		to = (to + 1) % w.grown
+	}
+	if to == from {
+		return
 	}
 	for i := range n.faults {
 		if f := &n.faults[i]; f.used && f.kind == FaultClog && f.from == netsim.End(from) && f.to == netsim.End(to) {
@@ -586,7 +641,7 @@ func (n *nemesis) swizzle() {
 			return
 		}
 	}
-	plan := netsim.DrawSwizzle(n.w.source, n.victims, len(n.w.hosts))
+	plan := netsim.DrawSwizzle(n.w.source, n.victims, n.w.grown)
 	n.faults[n.slot(FaultSwizzle, -1, 0)].plan = plan
 }
 
@@ -748,8 +803,7 @@ func (n *nemesis) undo(f *fault, slot uint32) {
 // heal undoes everything, and begins nothing more.
 func (n *nemesis) heal() {
 	n.stopped = true
-	n.armed = triggerNone
-	n.pending = false
+	n.disarm()
 	for slot := range n.faults {
 		if f := &n.faults[slot]; f.used {
 			n.undo(f, uint32(slot))

@@ -51,9 +51,16 @@ func TestHealUndoesEverything(t *testing.T) {
 		for i := range w.hosts {
 			h := &w.hosts[i]
 			switch {
+			case w.machines()>>i&1 == 0:
+				if h.replica != nil {
+					t.Errorf("seed %d: replica %d runs, and is not there", seed, h.id)
+				}
+				continue
 			case h.replica == nil:
 				down++
 				continue
+			case h.resigned:
+				t.Errorf("seed %d: replica %d will not lead", seed, h.id)
 			case h.paused:
 				t.Errorf("seed %d: replica %d is paused", seed, h.id)
 			case h.clock.rate < clockExact*95/100 || h.clock.rate > clockExact*105/100:
@@ -71,6 +78,9 @@ func TestHealUndoesEverything(t *testing.T) {
 			if h.applier.busy && !w.queue.has(eventTask, i, h.applier.serial, w.now+w.scenario.TickNanos) {
 				t.Errorf("seed %d: the state machine of replica %d does not answer within a tick", seed, h.id)
 			}
+		}
+		if canStandStill(w.checker.standings(nil), w.links) {
+			t.Errorf("seed %d: nobody can lead", seed)
 		}
 		if down > w.scenario.LeaveDown || 2*down >= len(w.hosts)+1 {
 			t.Errorf("seed %d: %d of %d replicas are down, %d were to stay so", seed, down, len(w.hosts), w.scenario.LeaveDown)

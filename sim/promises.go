@@ -30,13 +30,22 @@ func (c *checker) onSend(i int, m *core.Message) {
 	case core.KindRequestVote:
 		c.checkRequestVote(i, m)
 	case core.KindRequestVoteResponse:
-		if v := &m.RequestVoteResponse; v.Granted && !v.Pre {
+		v := &m.RequestVoteResponse
+		if v.Granted && !v.Pre {
 			c.checkVote(i, v.For, m.To)
+		}
+		if v.Granted && !c.broken {
+			c.checkLoyal(i, m)
 		}
 	case core.KindAppendEntries:
 		c.checkAppendEntries(i, m)
 	case core.KindAppendEntriesResponse:
-		if a := &m.AppendEntriesResponse; !a.Reject {
+		a := &m.AppendEntriesResponse
+		c.checkEcho(i, m, a.Sent, a.Round)
+		if c.broken {
+			return
+		}
+		if !a.Reject {
 			c.checkMatch(i, m, a.Match)
 		} else if !c.entries.exists(a.Hint) && a.Hint.Index > c.top() {
 			c.fail(i, PropertyTrueMessages, "it refuses an append with a hint at %v, which never was an entry", a.Hint)
@@ -44,19 +53,23 @@ func (c *checker) onSend(i int, m *core.Message) {
 	case core.KindInstallSnapshot:
 		c.checkInstallSnapshot(i, m)
 	case core.KindInstallSnapshotResponse:
-		if a := &m.InstallSnapshotResponse; a.Match != 0 {
+		a := &m.InstallSnapshotResponse
+		if c.checkEcho(i, m, a.Sent, a.Round); !c.broken && a.Match != 0 {
 			c.checkMatch(i, m, a.Match)
 		}
 	case core.KindReadIndexResponse:
 		c.checkReadIndexResponse(i, m)
+	case core.KindTimeoutNow:
+		c.checkTimeoutNow(i, m)
 	}
 	if !c.broken {
 		c.lookout.send(c, i, m)
 	}
 }
 
-// checkRequestVote: a candidate has voted for itself, durably, and its log
-// ends in an entry that exists.
+// checkRequestVote: a candidate has voted for itself, durably, its log ends in
+// an entry that exists, and if it says that the leader wants it to take over,
+// the leader of the term before has asked it to.
 func (c *checker) checkRequestVote(i int, m *core.Message) {
 	v := &m.RequestVote
 	if !c.entries.exists(v.Last) {
@@ -68,8 +81,71 @@ func (c *checker) checkRequestVote(i int, m *core.Message) {
 			return
 		}
 	}
+	if v.Transfer && c.terms.at(v.For-1).asked>>i&1 == 0 {
+		c.fail(i, PropertyTrueMessages, "it asks for votes in term %d as one that was asked to take over; the leader of term %d was %s, and has not asked it",
+			v.For, v.For-1, c.leaderName(c.terms.at(v.For-1)))
+		return
+	}
 	if !v.Pre {
 		c.checkVote(i, v.For, m.From)
+	}
+}
+
+// checkTimeoutNow: a leader asks a voter to take over when that one has all of
+// the leader's log on disk, and takes no proposals any more (dissertation
+// §3.10).
+func (c *checker) checkTimeoutNow(i int, m *core.Message) {
+	if c.look(i); c.broken || !c.checkSpeaksAsLeader(i, m) {
+		return
+	}
+	r, to := &c.replicas[i], c.position(m.To)
+	if to >= 0 {
+		c.terms.page(m.Term).asked |= 1 << to
+	}
+	if r.st.Role != core.RoleLeader || r.st.Term != m.Term {
+		return // it led when it made the message, which waited since
+	}
+	switch last := m.TimeoutNow.Last; {
+	case to < 0 || !holds(c.configuration(i).Voters, m.To):
+		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over, which is no voter: %s", m.To, members(c.configuration(i)))
+	case r.st.Successor != m.To:
+		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over, and hands over to replica %d (zero: nobody)", m.To, r.st.Successor)
+	case last != r.st.Last:
+		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over with a log that ends in %v; its own ends in %v", m.To, last, r.st.Last)
+	case !c.holdsDurably(to, last.Index, r.st.LastDigest):
+		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over with a log that ends in %v; on that one's disk it ends in %v",
+			m.To, last, c.replicas[to].disk.Durable().Last)
+	}
+}
+
+// checkSent: what a leader sends bears its time in office, in ticks from 1 on:
+// a lease rests on that.
+func (c *checker) checkSent(i int, m *core.Message, sent uint64) {
+	r := &c.replicas[i]
+	if sent > r.st.Clock-r.office+1 {
+		st := r.core.Status()
+		if now := st.Clock - r.office + 1; sent > now && st.Role == core.RoleLeader && st.Term == m.Term {
+			c.fail(i, PropertyTrueMessages, "it sends %s as of tick %d in office; it has led term %d for %d", messageName(m.Kind), sent, m.Term, now)
+			return
+		}
+	}
+	if sent == 0 || sent < r.sent {
+		c.fail(i, PropertyTrueMessages, "it sends %s as of tick %d in office of term %d, and has sent one of tick %d", messageName(m.Kind), sent, m.Term, r.sent)
+		return
+	}
+	r.sent = sent
+}
+
+// checkEcho: an answer names no later time, and no later round, than its sender
+// has heard of the leader of that term.
+func (c *checker) checkEcho(i int, m *core.Message, sent, round uint64) {
+	h := &c.replicas[i].heard
+	if m.Term < h.term {
+		return // it waited while a later leader was heard
+	}
+	if m.Term > h.term && sent|round != 0 || m.Term == h.term && (sent > h.sent || round > h.round) {
+		c.fail(i, PropertyTrueMessages, "it answers in term %d what was sent at tick %d in round %d; of the leader of term %d it has heard tick %d and round %d",
+			m.Term, sent, round, h.term, h.sent, h.round)
 	}
 }
 
@@ -95,6 +171,21 @@ func (c *checker) checkVote(i int, term core.Term, to core.ReplicaID) {
 	r.votes[term] = p
 }
 
+// checkLoyal: who has heard a leader within an election timeout, or has just
+// started and may have heard one before, votes for no other, unless that leader
+// wants it (dissertation §4.2.3): leases rest on that (§6.4.1).
+func (c *checker) checkLoyal(i int, m *core.Message) {
+	v, k := &m.RequestVoteResponse, c.position(m.To)
+	free := c.replicas[i].loyal.votes
+	if v.Pre {
+		free = c.replicas[i].loyal.preVotes
+	}
+	if k < 0 || free[k] < v.For {
+		c.fail(i, PropertyLoyalty, "it gives replica %d its vote for term %d (pre %t); it had heard a leader, or started, less than %d ticks before it was asked",
+			m.To, v.For, v.Pre, c.view.electionTicks())
+	}
+}
+
 // checkAppendEntries: only the leader of its term sends one, it holds nothing
 // but entries of that leader's log, and no commit index that the leader does
 // not have.
@@ -113,6 +204,9 @@ func (c *checker) checkAppendEntries(i int, m *core.Message) {
 	}
 	if r.st.Role != core.RoleLeader || r.st.Term != m.Term {
 		return // it led when it made the message, which waited since
+	}
+	if c.checkSent(i, m, a.Sent); c.broken || !c.checkMember(i, m) {
+		return
 	}
 	prev, chain := a.Prev.Index, a.PrevDigest
 	if prev >= r.st.First-1 && prev <= r.st.Last.Index {
@@ -211,6 +305,11 @@ func (c *checker) checkInstallSnapshot(i int, m *core.Message) {
 	if !c.checkSpeaksAsLeader(i, m) {
 		return
 	}
+	if r := &c.replicas[i]; r.st.Role == core.RoleLeader && r.st.Term == m.Term {
+		if c.checkSent(i, m, m.InstallSnapshot.Sent); c.broken || !c.checkMember(i, m) {
+			return
+		}
+	}
 	c.checkSnapshot(i, s, "sends")
 }
 
@@ -225,7 +324,7 @@ func (c *checker) checkSnapshot(i int, s *core.Snapshot, verb string) bool {
 			verb, s.EntryID, s.Digest, k.term, k.digest)
 		return false
 	}
-	return true
+	return c.checkSnapshotConfiguration(i, s, verb)
 }
 
 // checkReadIndexResponse: a leader says what is committed only when it has
@@ -259,6 +358,7 @@ var messageNames = [...]string{
 	core.KindInstallSnapshotResponse: "InstallSnapshotResponse",
 	core.KindReadIndex:               "ReadIndex",
 	core.KindReadIndexResponse:       "ReadIndexResponse",
+	core.KindTimeoutNow:              "TimeoutNow",
 }
 
 func messageName(k core.MessageKind) string {

@@ -10,6 +10,7 @@
 //	cluster.go   the replicas' hosts: ticks, packets, crashes, pauses
 //	disk.go      how long disks and state machines take
 //	nemesis.go   what goes wrong, when, and to whom
+//	operator.go  who changes members and hands leadership over
 //	client.go    clients, their requests and retries
 //	workload.go  what they ask for
 //	checker.go   what must hold after every event
@@ -22,6 +23,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/core/digest"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
 	"github.com/seaworthy-raft/seaworthy/linearizability"
@@ -168,8 +170,8 @@ func (w *world) build() {
 		w.workload = newKV(&s.Traffic)
 	}
 	w.sessions, _ = w.workload.(Sessions)
-	w.newNetwork()
 	w.newHosts()
+	w.newNetwork()
 	w.checker = newChecker(w)
 	w.checker.broken = o.ChecksOff
 	w.newClients()
@@ -182,9 +184,9 @@ func (w *world) newNetwork() {
 		Jitter: s.Links.JitterNanos, Ordered: s.Links.Ordered,
 		BytesPerSecond: s.Links.BytesPerSecond, QueueBytes: s.Links.QueueBytes,
 	}
-	w.network = netsim.New(w.source, l, s.Replicas)
-	for from := range s.Replicas {
-		for to := range s.Replicas {
+	w.network = netsim.New(w.source, l, len(w.hosts))
+	for from := range w.hosts {
+		for to := range w.hosts {
 			if from != to {
 				l.Base = w.source.ChooseRange(w.stream("link/base", from, to), s.Links.BaseNanosMin, s.Links.BaseNanosMax)
 				w.network.SetLink(netsim.End(from), netsim.End(to), l)
@@ -213,11 +215,12 @@ func (w *world) run() {
 // startHosts lets the first phase begin.
 func (w *world) startHosts() {
 	w.enter(phaseFaults)
-	for i := range w.hosts {
+	for i := range w.grown {
 		w.hosts[i].start()
 		w.touched(i)
 	}
 	w.nemesis.begin(w)
+	w.operator.begin(w)
 }
 
 // over says that there is nothing more to do: a violation was found, or the
@@ -239,6 +242,7 @@ func (w *world) heal() {
 	w.recovery = recovery{HealedAt: w.now}
 	latency := max(s.heartbeatNanos()/2, 2)
 	w.nemesis.heal()
+	w.operator.end()
 	w.release(w.network.Heal(w.now, latency, nil))
 	w.queue.hasten(eventPacket, w.now+latency) // stragglers too
 	for i := range w.hosts {
@@ -265,20 +269,32 @@ func (w *world) heal() {
 
 // startAll starts who is down, and ends the minority that is to stay down.
 func (w *world) startAll() {
-	n := len(w.hosts)
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
+	set := w.machines()
+	var order []int
+	for i := range w.hosts {
+		if set>>i&1 != 0 {
+			order = append(order, i)
+		}
 	}
-	leave := min(w.scenario.LeaveDown, (n-1)/2)
+	leave := min(w.scenario.LeaveDown, (len(order)-1)/2)
 	if leave > 0 {
 		choice.Shuffle(w.source, w.stream("leave-down", 0, 0), order)
+	}
+	// With other members than at first, a minority of the machines may be more
+	// than one of the voters.
+	standings := w.checker.standings(nil)
+	for _, i := range order {
+		standings[i].Up = true
 	}
 	for k, i := range order {
 		h := &w.hosts[i]
 		if k < leave {
-			h.stop(downCrash, w.nemesis.victims)
-			continue
+			standings[i].Up = false
+			if !canStandStill(standings, allLinks(len(w.hosts))) {
+				h.stop(downCrash, w.nemesis.victims)
+				continue
+			}
+			standings[i].Up = true
 		}
 		h.start()
 		w.touched(i)
@@ -297,11 +313,13 @@ func (w *world) leaveCut() {
 	var m netsim.Matrix
 	for shape := range netsim.Shapes {
 		if shape.String() == w.scenario.LeaveCut {
-			m = shape.Draw(w.source, st, n)
+			m = shape.Draw(w.source, st, w.grown)
 		}
 	}
-	l := make(links, n)
-	copy(l, m)
+	l := allLinks(n)
+	for i := range m {
+		l[i] &= m[i] | ^uint64(0)<<len(m)
+	}
 	if m == nil || canStandStill(w.checker.standings(nil), l) {
 		return
 	}
@@ -318,7 +336,7 @@ func (w *world) recover() {
 	deadline := w.now + min(bound, never/4)
 	for !w.over() && w.now < deadline {
 		w.runUntil(min(w.now+w.scenario.TickNanos, deadline))
-		w.recovery.observe(w.checker, w.links, w.now, w.answered)
+		w.recovery.observe(w.checker, w.links, w.now, w.answered, w.settled())
 		if w.recovery.done() && w.quiet() {
 			w.result.RecoveryTicks = p.ticks(w.recovery.nanos())
 			return
@@ -333,6 +351,32 @@ func (w *world) recover() {
 	}
 	w.fail(Liveness, "Recovery", fmt.Sprintf("%s within %d ticks of the heal, at %d.%03d s",
 		missing, p.ticks(bound), w.recovery.HealedAt/1e9, w.recovery.HealedAt/1e6%1e3))
+}
+
+// settled says whether nothing is under way about members and leadership that
+// the leader could finish: no joint configuration, no promotion of a learner
+// within its reach, no handover; and it is a voter itself.
+func (w *world) settled() bool {
+	l := w.leader()
+	if l < 0 {
+		return false
+	}
+	raft := w.hosts[l].replica.Core()
+	st, c := raft.Status(), raft.Configuration()
+	if st.Successor != 0 || st.Commit < c.Index || c.IsJoint() || !c.Votes(st.ID) {
+		return false
+	}
+	promotes := false
+	for _, op := range c.Planned {
+		if op.Kind == confchange.Promote {
+			i := int(op.ID) - 1
+			if w.hosts[i].replica == nil || !w.links.both(l, i) {
+				return true // all that is planned waits for this one, for ever
+			}
+			promotes = true
+		}
+	}
+	return !promotes
 }
 
 // quiet says that no client waits and no replica owes an answer.

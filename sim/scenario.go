@@ -21,7 +21,11 @@ type Scenario struct {
 	Name string `json:"name,omitempty"`
 
 	// The cluster.
-	Replicas       int         `json:"replicas"`
+	Replicas int `json:"replicas"` // that found it, all of them voters
+	// Spares are replicas that the operator may have added, one after another.
+	Spares int `json:"spares,omitempty"`
+	// Priorities are those of the founding voters; empty: all have none.
+	Priorities     []uint8     `json:"priorities,omitempty"`
 	TickNanos      uint64      `json:"tick_nanos"`
 	ElectionTicks  uint32      `json:"election_ticks"` // the least timeout; at most twice that
 	HeartbeatTicks uint32      `json:"heartbeat_ticks"`
@@ -37,9 +41,19 @@ type Scenario struct {
 	Applier   DiskScenario `json:"applier"`    // the state machine: per task and per byte
 	SaveNanos uint64       `json:"save_nanos"` // what it takes to save a snapshot
 	DriftPPM  uint32       `json:"drift_ppm"`  // clocks differ from true time by up to this many parts per million
+	// Rates, unless empty, are how fast the clocks of the first replicas go, in
+	// millionths of true time, whatever DriftPPM says.
+	Rates []uint64 `json:"rates,omitempty"`
 
 	// The clients.
 	Traffic TrafficScenario `json:"traffic"`
+
+	// LeaseDriftPPM is the bound on clocks that reads by lease rely on. It is
+	// true: they are on only where no fault touches the clocks.
+	LeaseDriftPPM uint32 `json:"lease_drift_ppm,omitempty"`
+
+	// Who changes members and hands over leadership.
+	Operator OperatorScenario `json:"operator"`
 
 	// What goes wrong, and for how long.
 	FaultNanos uint64          `json:"fault_nanos"`
@@ -98,7 +112,9 @@ type TrafficScenario struct {
 	TimeoutNanos uint64 `json:"timeout_nanos"` // how long a client waits for one answer
 	RetriesMax   int    `json:"retries_max"`
 	// The following are out of 100.
-	FollowerReads int `json:"follower_reads"` // reads that go to any replica, not to the leader
+	FollowerReads int `json:"follower_reads"`        // reads that go to any replica, not to the leader
+	LeaseReads    int `json:"lease_reads,omitempty"` // reads that may rest on a lease
+	Barriers      int `json:"barriers,omitempty"`    // of the other reads, those that wait for a barrier
 
 	// The workload kv; another one may read them as it likes.
 	Keys         int      `json:"keys"`
@@ -108,6 +124,19 @@ type TrafficScenario struct {
 	Operations   []uint32 `json:"operations"` // weights, by kvOperations
 	SessionsMax  uint64   `json:"sessions_max"`
 	SessionTicks uint64   `json:"session_ticks"`
+}
+
+// OperatorScenario is what the operator asks for, and how often.
+type OperatorScenario struct {
+	EveryNanos uint64 `json:"every_nanos,omitempty"` // about, between two requests; zero: none
+	// Requests are weights, by askKind.
+	Requests []uint32 `json:"requests,omitempty"`
+	// The following are out of 100.
+	Ambush      int `json:"ambush,omitempty"`      // requests that wait for the worst moment
+	Repeat      int `json:"repeat,omitempty"`      // that are made again at once, perhaps elsewhere
+	Anywhere    int `json:"anywhere,omitempty"`    // that go to any replica, not to the leader
+	Conditional int `json:"conditional,omitempty"` // changes that name the configuration they are made for
+	Retire      int `json:"retire,omitempty"`      // removed replicas that are taken away for good
 }
 
 // NemesisScenario is how often and how long.
@@ -192,9 +221,11 @@ const (
 	focusTraffic                     // X
 	focusEven                        // Q
 	focusLiveness                    // H: always on
+	focusMembers                     // M
+	focusTransfer                    // G
 )
 
-const focusLetters = "DRLPACUKZYSVXQH"
+const focusLetters = "DRLPACUKZYSVXQHMG"
 
 // ParseFocus reads letters. Those of features that do not exist are ignored:
 // what needs them can not be found, and what needs the others as well can.
@@ -286,6 +317,8 @@ func Draw(source *choice.Source, focus Focus) Scenario {
 	d.traffic(&s, focus)
 	d.sizes(&s)
 	d.faults(&s, focus)
+	d.leases(&s, focus)
+	d.operator(&s, focus)
 	d.length(&s, focus)
 	return s
 }
@@ -302,6 +335,10 @@ func (d draw) cluster(s *Scenario, focus Focus) {
 	if focus != 0 {
 		s.TickNanos = 1e6 * uint64(of(d, "tick/focus", 5, 7, 10))
 		s.ElectionTicks = uint32(d.between("election/focus", 10, 20))
+	}
+	// Timeouts as they are set where ticks are short.
+	if d.chance("election/long", 1, 8) {
+		s.ElectionTicks = uint32(d.between("election/long/ticks", 30, 60))
 	}
 	s.HeartbeatTicks = uint32(d.between("heartbeat", 1, uint64(s.ElectionTicks/3)))
 
@@ -429,6 +466,95 @@ func (d draw) sizes(s *Scenario) {
 	s.Limits.ChunkBytes = max(s.Limits.ChunkBytes, uint32(state/64))
 }
 
+// clockFaults are those that no bound on clocks survives.
+const clockFaults FaultSet = 1<<FaultClockFast | 1<<FaultClockSlow | 1<<FaultClockStop | 1<<FaultClockJump
+
+// leases has clients read by lease, with a bound on clocks that is true, and as
+// close as can be in half of the runs. Such a run goes without faults of
+// clocks.
+func (d draw) leases(s *Scenario, focus Focus) {
+	t := &s.Traffic
+	t.Barriers = of(d, "barriers", 0, 0, 0, 30)
+	oneIn := uint32(4)
+	if focus.has(focusTraffic) {
+		oneIn = 2
+	}
+	if focus.has(focusClock) || !d.chance("leases", 1, oneIn) {
+		return
+	}
+	s.Faults &^= clockFaults
+	t.LeaseReads = of(d, "leases/reads", 50, 100, 20)
+	if focus.has(focusTraffic) {
+		t.FollowerReads = min(t.FollowerReads, 20) // only leaders have leases
+	}
+	if d.chance("leases/drift", 1, 2) {
+		s.DriftPPM = uint32(d.magnitude("leases/drift/ppm", 5000, 45_000))
+	}
+	s.LeaseDriftPPM = trueDriftPPM(s.DriftPPM) + uint32(of(d, "leases/slack", 0, 0, 1000, 50_000))
+}
+
+// trueDriftPPM is by how much, in parts per million, one clock goes faster than
+// another at most when each is off by up to ppm.
+func trueDriftPPM(ppm uint32) uint32 {
+	p := uint64(ppm)
+	return uint32((2*p*clockExact + clockExact - p - 1) / (clockExact - p))
+}
+
+// askKinds groups what the operator asks for: those of M, and those of G.
+var (
+	memberAsks = [...]askKind{askAddVoter, askAddLearner, askPromote, askDemote, askRemove, askRemoveLeader,
+		askReplace, askShuffle, askUpdate, askWrong}
+	transferAsks = [...]askKind{askTransfer, askCampaign, askResign}
+)
+
+func (d draw) operator(s *Scenario, focus Focus) {
+	timeout := s.electionNanos()
+	o := &s.Operator
+	members := d.chance("members", 3, 4)
+	transfers := d.chance("transfers", 1, 2)
+	if focus != 0 {
+		members = focus.has(focusMembers) || d.chance("members/focus", 1, 8)
+		transfers = focus.has(focusTransfer) || d.chance("transfers/focus", 1, 8)
+	}
+	if d.chance("priorities", 1, 6) {
+		for i := range s.Replicas {
+			s.Priorities = append(s.Priorities, uint8(d.source.Choose(d.source.Stream("scenario/priority", uint64(i), 0), 4)))
+		}
+	}
+	if !members && !transfers {
+		return
+	}
+	o.Requests = make([]uint32, askCount)
+	draw := func(kinds []askKind, first uint32) {
+		for i, k := range kinds {
+			o.Requests[k] = uint32(of(d, "request/"+k.String(), 2, 0, 4, 1, 0, 8))
+			if i == 0 {
+				o.Requests[k] = max(o.Requests[k], first)
+			}
+		}
+	}
+	if members {
+		s.Spares = of(d, "spares", 2, 4, 1, 3, 6, 5, 0)
+		draw(memberAsks[:], 2)
+		o.Requests[askWrong] = min(o.Requests[askWrong], 1)
+	}
+	if transfers {
+		draw(transferAsks[:], 4)
+		if !focus.has(focusTransfer) {
+			o.Requests[askResign] = min(o.Requests[askResign], 2)
+		}
+	}
+	o.EveryNanos = d.magnitude("operator/every", timeout/2, timeout*32)
+	if focus.has(focusMembers | focusTransfer) {
+		o.EveryNanos = d.magnitude("operator/every/focus", timeout/4, timeout*4)
+	}
+	o.Ambush = of(d, "operator/ambush", 0, 20, 50)
+	o.Repeat = of(d, "operator/repeat", 0, 10, 40)
+	o.Anywhere = of(d, "operator/anywhere", 0, 10, 30)
+	o.Conditional = of(d, "operator/conditional", 0, 50, 100)
+	o.Retire = of(d, "operator/retire", 0, 50, 100)
+}
+
 // smallOperations is how many operations a small run has, with some room for
 // the probes at its end.
 const smallOperations = 280
@@ -535,6 +661,12 @@ func (s *Scenario) String() string {
 	if s.BatchNanos != 0 {
 		p(", proposals gathered for %s", nanos(s.BatchNanos))
 	}
+	if s.Spares != 0 {
+		p(", %d spares", s.Spares)
+	}
+	if len(s.Priorities) != 0 {
+		p(", priorities %v", s.Priorities)
+	}
 	p("\nlimits   message %d B, window %d of %d B, uncommitted %d B, page %d B, trailing %d B, chunk %d B, reads %d, snapshot every %d B",
 		l.MessageBytes, l.InflightMessages, l.InflightBytes, l.UnappliedBytes, l.ApplyBytes,
 		l.TrailingBytes, l.ChunkBytes, l.Reads, s.SnapshotBytes)
@@ -567,10 +699,25 @@ func (s *Scenario) String() string {
 	if t.OperationsMax != 0 {
 		p(", at most %d operations", t.OperationsMax)
 	}
+	if t.LeaseReads != 0 {
+		p(", %d %% of reads by lease within %d ppm", t.LeaseReads, s.LeaseDriftPPM)
+	}
+	if t.Barriers != 0 {
+		p(", %d %% by barriers", t.Barriers)
+	}
 	p("\ntraffic ")
 	for i, weight := range t.Operations {
 		if weight != 0 && i < len(kvOperations) {
 			p(" %v:%d", kvOperations[i], weight)
+		}
+	}
+	if o := &s.Operator; o.EveryNanos != 0 {
+		p("\noperator one request in %s, ambushes %d %%, repeats %d %%, anywhere %d %%, conditional %d %%, %d %% of the removed taken away:",
+			nanos(o.EveryNanos), o.Ambush, o.Repeat, o.Anywhere, o.Conditional, o.Retire)
+		for k, weight := range o.Requests {
+			if weight != 0 {
+				p(" %v:%d", askKind(k), weight)
+			}
 		}
 	}
 	n := &s.Nemesis

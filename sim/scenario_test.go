@@ -36,6 +36,7 @@ func TestScenariosAreVaried(t *testing.T) {
 	const seeds = 2000
 	replicas := map[int]int{}
 	small, calm, sum := 0, 0, uint64(0)
+	members, transfers, long := 0, 0, 0
 	var on [FaultCount]int
 	for seed := range uint64(seeds) {
 		s := Draw(choice.New(seed), 0)
@@ -49,6 +50,15 @@ func TestScenariosAreVaried(t *testing.T) {
 		}
 		if s.Faults == 0 {
 			calm++
+		}
+		if s.Spares > 0 {
+			members++
+		}
+		if s.Operator.EveryNanos != 0 && s.Operator.Requests[askTransfer] != 0 {
+			transfers++
+		}
+		if s.ElectionTicks > 40 {
+			long++
 		}
 		for k := range FaultCount {
 			if s.Faults.Has(k) {
@@ -69,6 +79,9 @@ func TestScenariosAreVaried(t *testing.T) {
 	}
 	if calm == 0 || calm > seeds/20 {
 		t.Errorf("%d of %d scenarios are without faults", calm, seeds)
+	}
+	if members < seeds/2 || members > seeds*9/10 || transfers < seeds/4 || transfers > seeds*3/4 || long < seeds/50 {
+		t.Errorf("of %d scenarios %d change members, %d hand over, %d have long timeouts", seeds, members, transfers, long)
 	}
 	for k, n := range on {
 		if n < seeds/3 || n > seeds*2/3 {
@@ -111,8 +124,51 @@ func TestFocus(t *testing.T) {
 			t.Errorf("focus S, seed %d: a snapshot every %d bytes", seed, s.SnapshotBytes)
 		}
 	}
-	if f := ParseFocus("TBENMG"); f != 0 {
+	for seed := range uint64(20) {
+		asks := func(s *Scenario, kinds []askKind) (n uint32) {
+			for _, k := range kinds {
+				n += s.Operator.Requests[k]
+			}
+			return n
+		}
+		s := Draw(choice.New(seed), ParseFocus("M"))
+		if s.Operator.EveryNanos == 0 || s.Operator.EveryNanos > 4*s.electionNanos() || asks(&s, memberAsks[:]) == 0 {
+			t.Errorf("focus M, seed %d: %v", seed, &s)
+		}
+		s = Draw(choice.New(seed), ParseFocus("G"))
+		if s.Operator.EveryNanos == 0 || s.Operator.EveryNanos > 4*s.electionNanos() || asks(&s, transferAsks[:]) == 0 {
+			t.Errorf("focus G, seed %d: %v", seed, &s)
+		}
+	}
+	if f := ParseFocus("TBEN"); f != 0 {
 		t.Errorf("letters of what does not exist give focus %b", f)
+	}
+}
+
+// Reads by lease come with a bound that is true, and with clocks that keep to
+// it: no other scenario has them.
+func TestLeasesRelyOnTrueClocks(t *testing.T) {
+	leases, closest := 0, 0
+	for seed := range uint64(1000) {
+		s := Draw(choice.New(seed), 0)
+		if s.Traffic.LeaseReads == 0 {
+			continue
+		}
+		leases++
+		if s.Faults&clockFaults != 0 {
+			t.Errorf("seed %d: reads by lease, and faults %v", seed, (s.Faults & clockFaults).Names())
+		}
+		fast, slow := uint64(clockExact+s.DriftPPM), uint64(clockExact-s.DriftPPM)
+		holds := func(ppm uint64) bool { return fast*clockExact <= slow*(clockExact+ppm) }
+		if !holds(uint64(s.LeaseDriftPPM)) {
+			t.Errorf("seed %d: clocks drift by %d ppm each, and the bound is %d", seed, s.DriftPPM, s.LeaseDriftPPM)
+		}
+		if s.DriftPPM > 0 && !holds(uint64(s.LeaseDriftPPM)-1) {
+			closest++
+		}
+	}
+	if leases < 150 || closest < 30 {
+		t.Errorf("%d of 1000 scenarios read by lease, %d with the closest bound that is true", leases, closest)
 	}
 }
 

@@ -37,6 +37,10 @@ const (
 	TraceReturn                    // a client got an answer that ends the operation
 	TraceGiveUp                    // a client gave up
 	TraceCut                       // a client heard that its connection was cut
+	TraceMembers                   // the latest configuration in a replica's log is another one
+	TraceTold                      // a replica told of something that an operator would like to know
+	TraceAsk                       // a request of the operator arrived
+	TraceAnswered                  // a replica answered one
 	TracePhase                     // the run entered its next phase
 	TraceFailure                   // a violation was found
 	traceKinds
@@ -68,6 +72,10 @@ var traceFields = [traceKinds]struct {
 	TraceReturn:   {"return", [4]string{"client", "operation", "outcome", "index"}},
 	TraceGiveUp:   {"give-up", [4]string{"client", "operation", "attempts"}},
 	TraceCut:      {"cut", [4]string{"client", "operation"}},
+	TraceMembers:  {"members", [4]string{"index", "voters", "outgoing", "learners"}},
+	TraceTold:     {"told", [4]string{"event", "about"}},
+	TraceAsk:      {"ask", [4]string{"request", "tag", "target", "operations"}},
+	TraceAnswered: {"answered", [4]string{"request", "tag", "answer", "what"}},
 	TracePhase:    {"phase", [4]string{"phase"}},
 	TraceFailure:  {"failure", [4]string{"verdict"}},
 }
@@ -123,6 +131,14 @@ func (e *TraceEvent) word(i int) any {
 			return "none"
 		}
 		return fmt.Sprintf("r%d", v)
+	case "voters", "outgoing", "learners":
+		return setText(v)
+	case "event":
+		return core.EventKind(v).String()
+	case "about":
+		return fmt.Sprintf("r%d", v)
+	case "request":
+		return askKind(v).String()
 	case "client":
 		return fmt.Sprintf("c%d", v)
 	case "message":
@@ -149,6 +165,23 @@ func (e *TraceEvent) word(i int) any {
 		return fmt.Sprintf("%016x", v)
 	}
 	return v
+}
+
+// setText is a set of replicas as their numbers.
+func setText(set uint64) string {
+	var b strings.Builder
+	for i := range 64 {
+		if set>>i&1 != 0 {
+			if b.Len() > 0 {
+				b.WriteByte('+')
+			}
+			fmt.Fprint(&b, i+1)
+		}
+	}
+	if b.Len() == 0 {
+		return "none"
+	}
+	return b.String()
 }
 
 func nameOf(names []string, v uint64) string {
@@ -206,7 +239,8 @@ type story struct {
 const (
 	storyEvents = 64
 	storyKinds  = 1<<TraceRole | 1<<TraceStart | 1<<TraceDown | 1<<TracePause |
-		1<<TraceFault | 1<<TraceFaultEnd | 1<<TracePhase | 1<<TraceFailure
+		1<<TraceFault | 1<<TraceFaultEnd | 1<<TraceMembers | 1<<TraceTold | 1<<TraceAsk | 1<<TraceAnswered |
+		1<<TracePhase | 1<<TraceFailure
 )
 
 func (s *story) add(e *TraceEvent) {

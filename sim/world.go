@@ -24,6 +24,7 @@ type world struct {
 	queue queue
 
 	hosts    []host
+	grown    int // of them, how many are there or have been: the first ones
 	network  *netsim.Network
 	packets  packets
 	message  core.Message // being delivered
@@ -33,6 +34,7 @@ type world struct {
 	ledger   ledger
 	history  linearizability.History
 	nemesis  nemesis
+	operator operator
 	checker  *checker
 
 	phase        phase
@@ -76,7 +78,7 @@ func (w *world) step() bool {
 	w.livelock.count(w)
 	if e.kind >= eventWake {
 		w.dispatch(&e)
-		w.nemesis.strike()
+		w.strike()
 		return true
 	}
 	h := &w.hosts[e.who]
@@ -87,7 +89,7 @@ func (w *world) step() bool {
 	h.dispatch(&e)
 	h.drain()
 	w.touched(int(e.who))
-	w.nemesis.strike()
+	w.strike()
 	return true
 }
 
@@ -110,6 +112,27 @@ func (w *world) dispatch(e *event) {
 		w.nemesis.end(e.arg)
 	case eventStart:
 		w.restart(int(e.who), e.arg)
+	case eventOperate:
+		w.operator.move()
+	case eventShutDown:
+		w.operator.shutDown(int(e.who), e.arg)
+	case eventRetire:
+		w.operator.retire(int(e.who))
+	}
+}
+
+// saw says that a moment has come at a replica, which is in the middle of a
+// step.
+func (w *world) saw(t trigger, h *host) {
+	w.nemesis.saw(t, h)
+	w.operator.saw(t, h)
+}
+
+// strike does what the ambushes have led to, between two events.
+func (w *world) strike() {
+	if w.failure == nil && (w.nemesis.pending || w.operator.pending) {
+		w.nemesis.strike()
+		w.operator.strike()
 	}
 }
 
@@ -156,10 +179,57 @@ func (w *world) failAt(v Verdict, replica int, property, detail string) {
 func (w *world) founding() core.Configuration {
 	c := core.Configuration{}
 	for i := range w.scenario.Replicas {
-		c.Voters = append(c.Voters, core.ReplicaID(i+1))
+		id := core.ReplicaID(i + 1)
+		c.Voters = append(c.Voters, id)
+		if i < len(w.scenario.Priorities) && w.scenario.Priorities[i] != 0 {
+			c.Members = append(c.Members, core.Member{ID: id, Priority: w.scenario.Priorities[i]})
+		}
 	}
 	return c
 }
+
+// machines are the replicas that are there, as bits by position: from when they
+// are installed until they are taken away.
+func (w *world) machines() uint64 {
+	set := uint64(0)
+	for i := range w.grown {
+		if !w.hosts[i].retired {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+// electorate are the voters among them, as the leader sees it; without one, all
+// of them.
+func (w *world) electorate() uint64 {
+	set := w.machines()
+	if l := w.leader(); l >= 0 {
+		voters := uint64(0)
+		c := w.hosts[l].replica.Core().Configuration()
+		for _, id := range c.Voters {
+			voters |= 1 << (id - 1)
+		}
+		if set&voters != 0 {
+			set &= voters
+		}
+	}
+	return set
+}
+
+// nth is the member of a set that has k others before it.
+func nth(set uint64, k int) int {
+	for range k {
+		set &= set - 1
+	}
+	return bits.TrailingZeros64(set)
+}
+
+func (w *world) size() int { return len(w.hosts) }
+
+func (w *world) electionTicks() uint32 { return w.scenario.ElectionTicks }
+
+func (w *world) ticks(i int) uint64 { return w.hosts[i].clock.delivered }
 
 func (w *world) inspect(i int) inspector { return w.hosts[i].replica.Core() }
 
@@ -221,6 +291,7 @@ const (
 	eventTask                    // the first task of the state machine ends
 	eventSave                    // the first snapshot being saved is saved
 	eventBatch                   // the proposals gathered go to the replica
+	eventAsk                     // a request of the operator arrives
 
 	eventWake  // a client does what is next
 	eventReply // a packet arrives at a client
@@ -229,6 +300,10 @@ const (
 	eventMove  // the nemesis makes its next move
 	eventEnd   // a fault ends
 	eventStart // a replica that is down starts
+
+	eventOperate  // the operator makes its next move
+	eventShutDown // it stops a process, to start it again
+	eventRetire   // it takes a replica away that was removed
 )
 
 // event is something that will happen. Its meaning of arg depends on the kind:

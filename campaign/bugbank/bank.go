@@ -9,6 +9,7 @@
 //	patch.go  Patch: unified diffs, applied without fuzz
 //	bank.go   Bank, Row: the manifest; overlays and builds
 //	hunt.go   Hunt: seeds until the bug shows, then the replay of the find
+//	all.go    CheckAll, HuntAll: many rows on all cores
 //	table.go  Table: rows against bases, summed up
 //
 // With controls, changes that are odd but right, the same tool sees that the
@@ -226,7 +227,7 @@ func (r *Row) Compile(ctx context.Context, dir string) error {
 		packages = append(packages, "./"+filepath.ToSlash(filepath.Dir(f.Name)))
 	}
 	// A package that is no command is compiled and thrown away.
-	return r.goCommand(ctx, append([]string{"build", "-overlay", overlay}, packages...))
+	return r.goCommand(ctx, dir, append([]string{"build", "-overlay", overlay}, packages...))
 }
 
 // Build builds simrun with the bug in it, into dir, and returns its name. The
@@ -240,7 +241,7 @@ func (r *Row) Build(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return name, r.goCommand(ctx, []string{
+	return name, r.goCommand(ctx, dir, []string{
 		"build", "-overlay", overlay, "-ldflags", "-X " + overlayVariable + "=" + r.Row, "-o", name, "./cmd/simrun",
 	})
 }
@@ -249,11 +250,23 @@ func (r *Row) Build(ctx context.Context, dir string) (string, error) {
 // built in.
 const overlayVariable = "github.com/seaworthy-raft/seaworthy/campaign.overlay"
 
-func (r *Row) goCommand(ctx context.Context, args []string) error {
+// goCommand runs the go command on the tree with the copies in dir. What it
+// says about a copy it says in the name of the file that the copy stands for.
+func (r *Row) goCommand(ctx context.Context, dir string, args []string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = r.root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: go %s: %w\n%s", r.Row, args[0], err, out)
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
 	}
-	return nil
+	text := strings.TrimSpace(string(out))
+	copies, absErr := filepath.Abs(filepath.Join(dir, r.Row))
+	root, rootErr := filepath.Abs(r.root)
+	if absErr == nil && rootErr == nil {
+		if rel, err := filepath.Rel(root, copies); err == nil {
+			text = strings.ReplaceAll(text, rel+string(filepath.Separator), "")
+		}
+		text = strings.ReplaceAll(text, copies+string(filepath.Separator), "")
+	}
+	return fmt.Errorf("%s: go %s: %w\n\t%s", r.Row, args[0], err, strings.ReplaceAll(text, "\n", "\n\t"))
 }

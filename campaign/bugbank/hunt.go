@@ -27,6 +27,9 @@ type HuntOptions struct {
 	Focus bool
 	// Dir is where the finds leave their folders.
 	Dir string
+	// CPU is after how much time of all cores a hunt gives up between two seeds;
+	// 0 is no bound.
+	CPU time.Duration
 	// Limit bounds the time of one hunt, because a bug may well be one that never
 	// comes to an end; 0 is no bound.
 	Limit time.Duration
@@ -60,9 +63,46 @@ func (r *Row) Hunt(ctx context.Context, program string, o HuntOptions) (*Find, e
 		ctx, cancel = context.WithTimeout(ctx, o.Limit)
 		defer cancel()
 	}
+	f := &Find{Row: r.Row, Base: o.Base}
+	for piece := o.firstPiece(); ; piece = o.nextPiece(f, piece) {
+		if err := r.huntPiece(ctx, program, &o, f, piece); err != nil {
+			return nil, fmt.Errorf("%s: hunt from %d: %w", r.Row, o.Base, err)
+		}
+		if f.Found || f.Seeds >= o.Seeds || f.CPUSeconds >= o.CPU.Seconds() {
+			return f, nil
+		}
+	}
+}
+
+// pieceSeeds is how many seeds the first piece of a hunt has that is bound by
+// CPU time. How much that was is known when a program has ended, so such a hunt
+// is done in pieces.
+const pieceSeeds = 16
+
+func (o *HuntOptions) firstPiece() uint64 {
+	if o.CPU == 0 {
+		return o.Seeds
+	}
+	return min(o.Seeds, pieceSeeds)
+}
+
+// nextPiece is about half of what there is time for, and not so many more than
+// before that a few quick seeds could mislead it.
+func (o *HuntOptions) nextPiece(f *Find, before uint64) uint64 {
+	left := o.CPU.Seconds() - f.CPUSeconds
+	per := f.CPUSeconds / float64(f.Seeds)
+	n := 4 * before
+	if per > 0 {
+		n = min(n, uint64(left/per/2))
+	}
+	return min(max(n, pieceSeeds), o.Seeds-f.Seeds)
+}
+
+// huntPiece goes on with a hunt for some seeds.
+func (r *Row) huntPiece(ctx context.Context, program string, o *HuntOptions, f *Find, seeds uint64) error {
 	args := []string{
 		"hunt", "--json", "--failures", "1", "--out", o.Dir,
-		"--base", fmt.Sprint(o.Base), "--seeds", fmt.Sprint(o.Seeds), "--jobs", strconv.Itoa(o.Jobs),
+		"--base", fmt.Sprint(o.Base + f.Seeds), "--seeds", fmt.Sprint(seeds), "--jobs", strconv.Itoa(o.Jobs),
 	}
 	if focus := r.focus(); o.Focus && focus != "" {
 		args = append(args, "--focus", focus)
@@ -70,24 +110,25 @@ func (r *Row) Hunt(ctx context.Context, program string, o HuntOptions) (*Find, e
 	lines := &lastLines{}
 	code, err := runProgram(ctx, program, args, lines)
 	if err != nil {
-		return nil, fmt.Errorf("%s: hunt from %d: %w", r.Row, o.Base, err)
+		return err
 	}
-	if lines.summary == nil {
-		return nil, fmt.Errorf("%s: hunt from %d ended with exit code %d and no summary", r.Row, o.Base, code)
+	s := lines.summary
+	if s == nil || s.Seeds == 0 {
+		return fmt.Errorf("it ended with exit code %d and no summary", code)
 	}
-	f := &Find{
-		Row: r.Row, Base: o.Base, Seeds: lines.summary.Seeds, ExitCode: code,
-		CPUSeconds: lines.summary.CPUSeconds, Deliveries: lines.summary.Deliveries,
-	}
+	f.Seeds += s.Seeds
+	f.CPUSeconds += s.CPUSeconds
+	f.Deliveries += s.Deliveries
+	f.ExitCode = code
 	if l := lines.failure; l != nil {
 		f.Found = true
 		f.Seed, f.Detail, f.TraceHash, f.Folder = l.Seed, l.Detail, l.TraceHash, l.Folder
 		f.Check = Check{l.Verdict, l.Property}
 		if l.ExitCode != code {
-			return nil, fmt.Errorf("%s: the failing seed %d says exit code %d, the hunt ended with %d", r.Row, l.Seed, l.ExitCode, code)
+			return fmt.Errorf("the failing seed %d says exit code %d, the hunt ended with %d", l.Seed, l.ExitCode, code)
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // Replay repeats a find from its folder, and complains unless the same run

@@ -2,6 +2,8 @@ package bugbank
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +13,8 @@ import (
 
 // Table gathers finds, row by row.
 type Table struct {
+	// How says in a sentence how they were come by.
+	How  string
 	rows []tableRow
 }
 
@@ -22,36 +26,146 @@ type tableRow struct {
 // Add takes the finds of one row, one per base.
 func (t *Table) Add(r *Row, finds []*Find) { t.rows = append(t.rows, tableRow{r, finds}) }
 
-// Write prints the table: for each row the median of the seeds and of the CPU
-// seconds that a find took, and which checks fired how often. A hunt without a
-// find counts as longer than any other, so a median may be "more than" its
-// budget.
+// ReadTable makes a table of finds written as JSON lines. Of several from one
+// base for one row the last one counts.
+func ReadTable(b *Bank, lines io.Reader) (*Table, error) {
+	finds := map[string][]*Find{}
+	var bases []uint64
+	for dec := json.NewDecoder(lines); ; {
+		f := &Find{}
+		if err := dec.Decode(f); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		if _, err := b.Row(f.Row); err != nil {
+			return nil, err
+		}
+		finds[f.Row] = append(slices.DeleteFunc(finds[f.Row], func(g *Find) bool { return g.Base == f.Base }), f)
+		if !slices.Contains(bases, f.Base) {
+			bases = append(bases, f.Base)
+		}
+	}
+	slices.Sort(bases)
+	t := &Table{How: "The rows were hunted from the seeds " + list(bases) + "."}
+	for _, r := range b.Rows {
+		if f := finds[r.Row]; len(f) > 0 {
+			slices.SortFunc(f, func(x, y *Find) int { return cmp.Compare(x.Base, y.Base) })
+			t.Add(r, f)
+		}
+	}
+	return t, nil
+}
+
+// found says in how many of the hunts the bug was found.
+func (r *tableRow) found() string {
+	n := 0
+	for _, f := range r.finds {
+		if f.Found {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d/%d", n, len(r.finds))
+}
+
+// medians are those of the seeds, the CPU seconds and the deliveries that a
+// find took. A hunt without a find counts as longer than any other, so a median
+// may be "more than" what was spent.
+func (r *tableRow) medians() (seeds, cpu, deliveries string) {
+	m := medianFind(r.finds)
+	if m == nil {
+		return "-", "-", "-"
+	}
+	more := ""
+	if !m.Found {
+		more = ">"
+	}
+	return fmt.Sprintf("%s%d", more, m.Seeds), fmt.Sprintf("%s%.1f", more, m.CPUSeconds), fmt.Sprintf("%s%d", more, m.Deliveries)
+}
+
+// Write prints the table: for each row what a find took, and which checks fired
+// how often.
 func (t *Table) Write(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "row\tlayer\tdifficulty\tfound\tseeds (median)\tCPU s (median)\tdeliveries (median)\tcheck")
-	for _, r := range t.rows {
-		n := len(r.finds)
-		found := 0
-		for _, f := range r.finds {
-			if f.Found {
-				found++
-			}
-		}
-		m := medianFind(r.finds)
-		more := ""
-		if m != nil && !m.Found {
-			more = ">"
-		}
-		seeds, cpu, deliveries := "-", "-", "-"
-		if m != nil {
-			seeds = fmt.Sprintf("%s%d", more, m.Seeds)
-			cpu = fmt.Sprintf("%s%.1f", more, m.CPUSeconds)
-			deliveries = fmt.Sprintf("%s%d", more, m.Deliveries)
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\n",
-			r.row.Row, r.row.Layer, r.row.Difficulty, found, n, seeds, cpu, deliveries, r.checks())
+	for i := range t.rows {
+		r := &t.rows[i]
+		seeds, cpu, deliveries := r.medians()
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			r.row.Row, r.row.Layer, r.row.Difficulty, r.found(), seeds, cpu, deliveries, r.checks())
 	}
 	return tw.Flush()
+}
+
+// WriteMarkdown writes the table as a page, layer by layer, in the order of the
+// manifest; the controls, which must not be found, come last.
+func (t *Table) WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# How long the bugs of the bank stay hidden\n\n%s\n", t.How)
+	b.WriteString("Seeds and CPU seconds are medians; a hunt without a find counts as longer than any other.\n")
+	var layers []string
+	bugs, found := 0, 0
+	for i := range t.rows {
+		r := &t.rows[i]
+		if layer := r.section(); !slices.Contains(layers, layer) {
+			layers = append(layers, layer)
+		}
+		if r.row.Control() {
+			continue
+		}
+		bugs++
+		if m := medianFind(r.finds); m != nil && m.Found {
+			found++
+		}
+	}
+	fmt.Fprintf(&b, "Found from most of the bases: %d of %d.\n", found, bugs)
+	slices.SortStableFunc(layers, func(x, y string) int { return cmp.Compare(order(x), order(y)) })
+	for _, layer := range layers {
+		fmt.Fprintf(&b, "\n## %s\n\n", layer)
+		b.WriteString("| row | difficulty | needs | found | seeds | CPU s | check |\n|---|---|---|---|---|---|---|\n")
+		for i := range t.rows {
+			if r := &t.rows[i]; r.section() == layer {
+				seeds, cpu, _ := r.medians()
+				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n",
+					r.row.Row, r.row.Difficulty, r.row.Needs, r.found(), seeds, cpu, r.checks())
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const controls = "controls"
+
+// section is under which heading the row stands.
+func (r *tableRow) section() string {
+	if r.row.Control() {
+		return controls
+	}
+	return r.row.Layer
+}
+
+func order(section string) int {
+	if section == controls {
+		return 1
+	}
+	return 0
+}
+
+// list is "1, 2 and 3".
+func list(numbers []uint64) string {
+	var b strings.Builder
+	for i, n := range numbers {
+		switch {
+		case i == 0:
+		case i == len(numbers)-1:
+			b.WriteString(" and ")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, n)
+	}
+	return b.String()
 }
 
 // medianFind is the one in the middle by seeds, the later one of two.

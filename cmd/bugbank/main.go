@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +32,7 @@ func main() {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(check(), build(), hunt(), replay())
+	root.AddCommand(check(), build(), hunt(), table(), replay())
 	err := root.ExecuteContext(ctx)
 	var exit *exec.ExitError
 	switch {
@@ -43,13 +46,20 @@ func main() {
 	}
 }
 
-func open(names []string) ([]*bugbank.Row, error) {
+func openBank() (*bugbank.Bank, error) {
 	b, err := bugbank.Open(".", filepath.FromSlash(bugbank.Dir))
-	if err != nil || len(names) == 0 {
-		if err != nil {
-			err = fmt.Errorf("%w (bugbank is run at the root of the module)", err)
-			return nil, err
-		}
+	if err != nil {
+		return nil, fmt.Errorf("%w (bugbank is run at the root of the module)", err)
+	}
+	return b, nil
+}
+
+func open(names []string) ([]*bugbank.Row, error) {
+	b, err := openBank()
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
 		return b.Rows, nil
 	}
 	var rows []*bugbank.Row
@@ -83,11 +93,7 @@ func check() *cobra.Command {
 				return err
 			}
 			defer done()
-			var all error
-			for _, r := range rows {
-				all = errors.Join(all, r.Compile(cmd.Context(), dir))
-			}
-			return all
+			return bugbank.CheckAll(cmd.Context(), rows, dir)
 		},
 	}
 }
@@ -130,13 +136,17 @@ func build() *cobra.Command {
 }
 
 func hunt() *cobra.Command {
-	o := bugbank.HuntOptions{}
-	var bases []int64
+	o := bugbank.CampaignOptions{}
 	var asJSON bool
+	var tableFile string
 	cmd := &cobra.Command{
 		Use:   "hunt [ROW...]",
 		Short: "Hunt rows from several bases, repeat what is found, and print a table",
+		Long: `hunt builds each row and runs seeds from each base on until one fails; what it
+finds it repeats. Rows are hunted beside each other, one per core, each with one
+worker, so that CPU seconds say what one hunt took.`,
 		Example: `  bugbank hunt
+  bugbank hunt --cpu 2m --table testdata/bugs/table.md
   bugbank hunt B040 B041 --bases 1,100001 --seeds 500
   bugbank hunt --json > finds.jsonl`,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -149,67 +159,98 @@ func hunt() *cobra.Command {
 				return err
 			}
 			defer done()
-			var table bugbank.Table
-			var all error
-			for _, r := range rows {
-				program, err := r.Build(cmd.Context(), dir)
-				if err != nil {
-					return err
+			o.Each = func(r *bugbank.Row, f *bugbank.Find) error {
+				if asJSON {
+					return campaign.WriteLine(os.Stdout, f)
 				}
-				var finds []*bugbank.Find
-				for _, base := range bases {
-					o.Base = uint64(base)
-					f, err := r.Hunt(cmd.Context(), program, o)
-					if err == nil && f.Found {
-						err = r.Replay(cmd.Context(), program, f)
-					}
-					if err != nil {
-						fmt.Fprintf(os.Stderr, "bugbank: %v\n", err)
-						all = errors.Join(all, err)
-					}
-					if cmd.Context().Err() != nil {
-						break
-					}
-					if f == nil {
-						continue
-					}
-					finds = append(finds, f)
-					if asJSON {
-						if err := campaign.WriteLine(os.Stdout, f); err != nil {
-							return err
-						}
-					} else {
-						fmt.Fprintf(os.Stderr, "%s from %d: found %v after %d seeds, %.1f s of CPU: %s %s\n",
-							r.Row, base, f.Found, f.Seeds, f.CPUSeconds, f.Check.Verdict, f.Check.Property)
-					}
+				what := "not found"
+				if f.Found {
+					what = "found by " + f.Check.Verdict + " " + f.Check.Property
 				}
-				table.Add(r, finds)
-				_ = os.Remove(program)
-				if cmd.Context().Err() != nil {
-					break
-				}
+				fmt.Fprintf(os.Stderr, "%s from %d: %s after %d seeds, %.1f s of CPU\n", r.Row, f.Base, what, f.Seeds, f.CPUSeconds)
+				return nil
+			}
+			table, err := bugbank.HuntAll(cmd.Context(), rows, dir, o)
+			if tableFile != "" {
+				err = errors.Join(err, writeTable(tableFile, table))
 			}
 			if !asJSON {
-				if err := table.Write(os.Stdout); err != nil {
-					return err
-				}
+				err = errors.Join(err, table.Write(os.Stdout))
 			}
-			if all != nil {
-				return errors.New("not every hunt came to a good end")
-			}
-			return nil
+			return err
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.Int64SliceVar(&bases, "bases", []int64{1, 100_001, 200_001, 300_001, 400_001}, "first `seeds`, one hunt each")
+	o.Bases = []uint64{1, 100_001, 200_001, 300_001, 400_001}
+	f.Var((*seeds)(&o.Bases), "bases", "first `seeds`, one hunt each")
 	f.Uint64Var(&o.Seeds, "seeds", 0, "budget of `seeds` per hunt (default that of the row)")
-	f.IntVar(&o.Jobs, "jobs", 0, "`workers` (default one per core)")
+	f.DurationVar(&o.CPU, "cpu", 0, "budget of CPU `time` per hunt, like 90s; it ends between two seeds (default no bound)")
+	f.IntVar(&o.Parallel, "parallel", 0, "`rows` hunted at the same time (default one per core)")
+	f.IntVar(&o.Jobs, "jobs", 0, "`workers` of each hunt (default one, or one per core if rows are hunted one by one)")
 	f.BoolVar(&o.Focus, "focus", false, "make every scenario have what the row needs")
 	f.StringVar(&o.Dir, "out", "simrun-out", "`folder` for what failing seeds leave")
 	f.DurationVar(&o.Limit, "limit", 30*time.Minute, "the longest one hunt may take; 0 is no bound")
+	f.StringVar(&tableFile, "table", "", "write the table to this `file` as well, in Markdown")
 	f.BoolVar(&asJSON, "json", false, "write each find as one JSON object a line, and no table")
 	return cmd
+}
+
+// seeds is a flag.
+type seeds []uint64
+
+func (s *seeds) Type() string { return "seeds" }
+
+func (s *seeds) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]uint64(*s)), " ", ","), "[]")
+}
+
+func (s *seeds) Set(text string) error {
+	*s = nil
+	for _, word := range strings.Split(text, ",") {
+		n, err := strconv.ParseUint(word, 10, 64)
+		if err != nil {
+			return err
+		}
+		*s = append(*s, n)
+	}
+	return nil
+}
+
+func writeTable(name string, t *bugbank.Table) error {
+	var b bytes.Buffer
+	if err := t.WriteMarkdown(&b); err != nil {
+		return err
+	}
+	return os.WriteFile(name, b.Bytes(), 0o644)
+}
+
+func table() *cobra.Command {
+	return &cobra.Command{
+		Use:     "table FINDS...",
+		Short:   "Make the Markdown table from what hunt --json wrote",
+		Example: `  bugbank table finds.jsonl > testdata/bugs/table.md`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, names []string) error {
+			b, err := openBank()
+			if err != nil {
+				return err
+			}
+			var lines bytes.Buffer
+			for _, n := range names {
+				text, err := os.ReadFile(n)
+				if err != nil {
+					return err
+				}
+				lines.Write(text)
+			}
+			t, err := bugbank.ReadTable(b, &lines)
+			if err != nil {
+				return err
+			}
+			return t.WriteMarkdown(os.Stdout)
+		},
+	}
 }
 
 func replay() *cobra.Command {

@@ -101,7 +101,7 @@ Without a command it runs seeds for half a minute on all cores and sums up.`,
 	}
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "write JSON, one object a line, the last one the result")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.hunt(), p.one(), p.replay())
+	root.AddCommand(p.hunt(), p.one(), p.replay(), p.leases(), p.connectivity())
 	root.SetHelpTemplate(helpTemplate)
 	return root
 }

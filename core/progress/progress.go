@@ -57,9 +57,9 @@ type Progress struct {
 	// Busy: in Probe, the follower did not take all that the probe held, because
 	// its state machine is behind. Until that changes it gets one append with
 	// each heartbeat.
-	Busy bool
-	Window    Window // in Replicate
-	Stream    Stream // in Snapshot
+	Busy   bool
+	Window Window // in Replicate
+	Stream Stream // in Snapshot
 
 	// LeaseFrom is the leader's time in office, in ticks, when it sent the latest
 	// message that the follower has answered; zero: none yet.

@@ -92,3 +92,53 @@ func TestStaleRefusalMovesNothing(t *testing.T) {
 		t.Fatalf("refusal of the probe: %+v", p)
 	}
 }
+
+func TestStatesOfAFollower(t *testing.T) {
+	p := Progress{Match: 4, Next: 5, Window: NewWindow(4, 100)}
+	p.BecomeReplicate()
+	p.Window.Add(6, 50)
+	p.Next = 7
+	if p.State != Replicate || p.Accepted(4) || !p.Accepted(5) || p.Next != 7 || p.Window.Len() != 1 || !p.Accepted(9) || p.Next != 10 || p.Window.Len() != 0 {
+		t.Fatalf("%+v", p)
+	}
+	p.BecomeSnapshot(Stream{ID: ids.EntryID{Term: 1, Index: 20}, Size: 7})
+	if p.State != Snapshot || p.Next != 10 || p.Refused(12, 3) || p.Stream.Size != 7 {
+		t.Fatalf("%+v", p)
+	}
+	p.BecomeProbe(3) // at or below Match is never tried again
+	if p.State != Probe || p.Next != 10 || p.Stream.Size != 0 {
+		t.Fatalf("%+v", p)
+	}
+	for s, want := range map[State]string{Probe: "probe", Replicate: "replicate", Snapshot: "snapshot"} {
+		if s.String() != want {
+			t.Errorf("%d is called %q", s, s)
+		}
+	}
+}
+
+// A probe that is taken in part shows a follower that can not keep up: it is
+// not sent more at once, until it takes all of one.
+func TestProbeTakenInPart(t *testing.T) {
+	probe := func() *Progress { return &Progress{Match: 4, Next: 5, ProbeSent: true, ProbeLast: 8} }
+	for _, tt := range []struct {
+		match ids.Index
+		ready bool
+		busy  bool
+		next  ids.Index
+	}{
+		{8, true, false, 9},
+		{9, true, false, 10}, // and more, which came otherwise
+		{6, false, true, 7},
+		{4, false, true, 5},
+		{3, false, false, 5}, // an answer to something earlier
+	} {
+		p := probe()
+		news := p.Accepted(tt.match)
+		if ready := p.Probed(tt.match, news); ready != tt.ready || p.Busy != tt.busy || p.Next != tt.next {
+			t.Errorf("match %d: ready %t, %+v", tt.match, ready, p)
+		}
+		if p.BecomeReplicate(); p.Busy {
+			t.Error("busy, and streams")
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package campaign
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/seaworthy-raft/seaworthy/sim"
+)
+
+// Leases is an experiment: where do reads by lease break? In each run one
+// replica, which the others prefer as their leader, has a clock that goes true,
+// and the clocks of the others go faster by so much. Leaders are cut off all
+// the time, with clients on both sides. Reads are answered by lease under a
+// stated bound, and, for comparison, by read index.
+type Leases struct {
+	// BoundPPM is the bound that reads by lease state, in millionths.
+	BoundPPM uint32
+	// Drifts are by how much the others' clocks go faster, in millionths.
+	Drifts []uint64
+	// Seeds is how many runs there are for each of them, and each kind of read.
+	Seeds int
+	// Jobs is the number of workers; 0 is one per core that Go may use.
+	Jobs int
+	// Progress is called after each line of the table if it is not nil.
+	Progress func(done, of int)
+}
+
+// DefaultLeases is the experiment in docs/leases.md.
+func DefaultLeases() Leases {
+	return Leases{
+		BoundPPM: 100_000,
+		Drifts: []uint64{0, 50_000, 90_000, 100_000, 110_000, 120_000, 130_000, 150_000, 175_000, 200_000, 250_000,
+			300_000, 400_000, 500_000, 750_000, 1_000_000, 2_000_000},
+		Seeds: 300,
+	}
+}
+
+// LeaseLine is what came of one drift.
+type LeaseLine struct {
+	DriftPPM uint64 `json:"drift_ppm"`
+	// Within says that the stated bound holds.
+	Within bool `json:"within"`
+	Runs   int  `json:"runs"` // of each kind
+	// LeaseReads is how many reads were answered by lease.
+	LeaseReads uint64 `json:"lease_reads"`
+	// Stale is in how many runs a read by lease broke, and StaleReadIndex the
+	// same for read index.
+	Stale          int `json:"stale"`
+	StaleReadIndex int `json:"stale_read_index"`
+	// Properties are the checks that saw it first, with how often each did.
+	Properties map[string]int `json:"properties,omitempty"`
+	// FirstSeed is the first seed that broke; zero: none.
+	FirstSeed uint64 `json:"first_seed,omitempty"`
+}
+
+// Broken says whether the line is one that must not be: a read by lease that
+// broke within its bound, or a read index that broke at all.
+func (l *LeaseLine) Broken() bool { return l.StaleReadIndex > 0 || l.Within && l.Stale > 0 }
+
+// LeaseScenario is one run of the experiment.
+func LeaseScenario(boundPPM uint32, driftPPM uint64, lease bool) *sim.Scenario {
+	s := sim.Bench()
+	s.Name = "leases"
+	s.ElectionTicks, s.HeartbeatTicks = 30, 5
+	s.Limits.TrailingBytes = 0
+	l := &s.Links
+	l.BaseNanosMin, l.BaseNanosMax, l.JitterNanos = 200e3, 400e3, 0
+	l.Loss, l.Duplicate, l.Reorder, l.Straggle, l.Corrupt, l.ClientCut, l.ClientDelay = 0, 0, 0, 0, 0, 0, 0
+	s.Disk = sim.DiskScenario{}
+	s.SaveNanos, s.DriftPPM = 0, 0
+	s.Rates = []uint64{1e6, 1e6 + driftPPM, 1e6 + driftPPM}
+	s.Priorities = []uint8{1, 0, 0}
+	t := &s.Traffic
+	t.Clients, t.RatePerSecond, t.TimeoutNanos, t.RetriesMax = 12, 400, 200e6, 2
+	t.FollowerReads, t.Keys, t.ValueBytes, t.Sessions, t.ReadsInLog = 0, 1, 16, 0, 0
+	t.Operations = make([]uint32, len(s.Traffic.Operations))
+	t.Operations[0], t.Operations[1] = 1, 2 // writes and reads of one key
+	if lease {
+		t.LeaseReads = 100
+		s.LeaseDriftPPM = boundPPM
+	}
+	s.Faults = sim.FaultSet(0).With(sim.FaultIsolate)
+	s.FaultNanos = 20e9
+	s.Nemesis = sim.NemesisScenario{EveryNanos: 4e9, DurationNanos: 2e9}
+	return &s
+}
+
+// Run makes the table.
+func (x *Leases) Run(ctx context.Context) ([]LeaseLine, error) {
+	lines := make([]LeaseLine, len(x.Drifts))
+	for i, drift := range x.Drifts {
+		line := &lines[i]
+		line.DriftPPM, line.Within, line.Runs = drift, drift <= uint64(x.BoundPPM), x.Seeds
+		for _, lease := range [...]bool{true, false} {
+			results, err := x.runs(ctx, drift, lease)
+			if err != nil {
+				return nil, err
+			}
+			for seed, r := range results {
+				if lease {
+					line.LeaseReads += uint64(r.Marks[sim.MarkLeaseRead])
+				}
+				switch {
+				case r.Verdict == sim.Passed:
+				case r.Verdict != sim.Safety && r.Verdict != sim.Linearizability:
+					return nil, fmt.Errorf("drift of %d ppm, seed %d: %v: %s", drift, seed+1, r.Verdict, r.Failure.Detail)
+				case lease:
+					if line.Stale++; line.FirstSeed == 0 {
+						line.FirstSeed = uint64(seed) + 1
+						line.Properties = map[string]int{}
+					}
+					line.Properties[r.Failure.Property]++
+				default:
+					line.StaleReadIndex++
+				}
+			}
+		}
+		if x.Progress != nil {
+			x.Progress(i+1, len(x.Drifts))
+		}
+	}
+	return lines, nil
+}
+
+// runs are those of the seeds from 1 on, in their order.
+func (x *Leases) runs(ctx context.Context, drift uint64, lease bool) ([]*sim.Result, error) {
+	jobs := x.Jobs
+	if jobs == 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	results := make([]*sim.Result, x.Seeds)
+	next := make(chan int)
+	var group sync.WaitGroup
+	for range jobs {
+		group.Go(func() {
+			for i := range next {
+				r := sim.Run(&sim.Options{Seed: uint64(i) + 1, Scenario: LeaseScenario(x.BoundPPM, drift, lease)})
+				r.History = nil
+				results[i] = r
+			}
+		})
+	}
+	var err error
+	for i := range results {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	group.Wait()
+	return results, err
+}
+
+// WriteLeases writes the table as Markdown.
+func WriteLeases(w io.Writer, boundPPM uint32, lines []LeaseLine) error {
+	if _, err := fmt.Fprintf(w, "| clocks faster by | stated bound of %s | reads by lease | runs | broken by lease | broken by read index |\n|---|---|---|---|---|---|\n",
+		percent(uint64(boundPPM))); err != nil {
+		return err
+	}
+	for i := range lines {
+		l := &lines[i]
+		holds := "holds"
+		if !l.Within {
+			holds = "does not hold"
+		}
+		if _, err := fmt.Fprintf(w, "| %s | %s | %d | %d | %d | %d |\n",
+			percent(l.DriftPPM), holds, l.LeaseReads, l.Runs, l.Stale, l.StaleReadIndex); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// percent writes millionths for people.
+func percent(ppm uint64) string {
+	if ppm%10_000 == 0 {
+		return fmt.Sprintf("%d %%", ppm/10_000)
+	}
+	return fmt.Sprintf("%d.%d %%", ppm/10_000, ppm%10_000/1_000)
+}

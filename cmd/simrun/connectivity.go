@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seaworthy-raft/seaworthy/campaign"
+)
+
+func (p *program) connectivity() *cobra.Command {
+	var o campaign.ConnectivityOptions
+	var graph int
+	var trace bool
+	cmd := &cobra.Command{
+		Use:   "connectivity",
+		Short: "Take links away for good, in every possible way",
+		Long: `connectivity takes some links between replicas away for good, and measures how
+long it is until a leader commits: for named cases, and for every set of directed
+links between three and between five replicas, of which there are 16 and 9,608
+that differ in more than names. Each gets --seeds seeds: in one of four the links
+are missing from the start, in the others each replica leads before in its turn.
+
+A run fails if a majority of replicas all hear each other, or one hears a
+majority and is heard by it and could be elected, and a command waits for longer
+than is right. Safety is checked in every run.`,
+		Example: `  simrun connectivity
+  simrun connectivity --size 3 --seeds 1000
+  simrun connectivity --case switch
+  simrun connectivity --size 5 --graph 4060 --seed 10 --trace | less -S`,
+		Args: noArguments("--graph"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("graph") {
+				o.Graph = &graph
+			}
+			if o.Seed != 0 && o.Graph == nil && o.Case == "" {
+				return errors.New("one seed of which --graph or --case?")
+			}
+			if trace {
+				return p.traceConnectivity(&o)
+			}
+			return p.connect(o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.Uint64Var(&o.Seeds, "seeds", campaign.ConnectivitySeeds, "`number` of seeds for each")
+	f.IntVar(&o.Size, "size", 0, "only graphs of so many `replicas`, 3 or 5")
+	f.IntVar(&graph, "graph", 0, "only the graph of this `number`, of that size")
+	f.StringVar(&o.Case, "case", "", "only the case of this `name`")
+	f.Uint64Var(&o.Seed, "seed", 0, "only this `seed`, from 1 on")
+	f.IntVar(&o.Every, "every", 1, "only each so `many`th graph")
+	f.IntVar(&o.Jobs, "jobs", 0, "`number` of workers (default one per core)")
+	f.BoolVar(&trace, "trace", false, "show every event of the one run, one column per replica")
+	return cmd
+}
+
+// connect does the runs and prints what comes of them.
+func (p *program) connect(o campaign.ConnectivityOptions) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	line := newStatusLine(p.stderr, p.json)
+	if line.on {
+		o.Progress = func(done, of uint64) { line.show(fmt.Sprintf("%d of %d graphs", done, of)) }
+	}
+	s, err := campaign.RunConnectivity(ctx, o)
+	line.clear()
+	if err != nil {
+		return err
+	}
+	p.code = s.ExitCode
+	if p.json {
+		return internal(campaign.WriteLine(p.stdout, s))
+	}
+	return internal(s.WriteText(p.stdout, styleFor(p.stdout)))
+}
+
+// traceConnectivity shows the one run that the options name.
+func (p *program) traceConnectivity(o *campaign.ConnectivityOptions) error {
+	c, ok, err := o.Single()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errors.New("--trace shows one run: it needs --seed, and --graph or --case")
+	}
+	viewer := campaign.NewViewer(p.stdout, campaign.ViewOptions{JSON: p.json, Events: true, Style: styleFor(p.stdout)})
+	s := c.Scenario()
+	viewer.Begin(&s)
+	c.Trace = viewer.Event
+	p.code = c.Run().Verdict.ExitCode()
+	return internal(viewer.End())
+}

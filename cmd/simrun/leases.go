@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seaworthy-raft/seaworthy/campaign"
+	"github.com/seaworthy-raft/seaworthy/sim"
+)
+
+func (p *program) leases() *cobra.Command {
+	x := campaign.DefaultLeases()
+	cmd := &cobra.Command{
+		Use:   "leases",
+		Short: "Find out by how much clocks must differ before reads by lease break",
+		Long: `leases lets the clocks of two replicas go faster than that of a third, which
+mostly leads, by more and more, cuts leaders off, and counts the runs in which a
+read was wrong: by lease, with the bound of --bound stated, and by read index.
+The table is written as Markdown. The exit code is 1 if a read by lease broke
+while the bound held, or a read index broke at all.`,
+		Example: `  simrun leases
+  simrun leases --seeds 50 --bound 200000`,
+		Args: noArguments("simrun"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			line := newStatusLine(p.stderr, false)
+			x.Progress = func(done, of int) { line.show(fmt.Sprintf("%d of %d drifts", done, of)) }
+			lines, err := x.Run(ctx)
+			line.clear()
+			if err != nil {
+				return internal(err)
+			}
+			for i := range lines {
+				if lines[i].Broken() {
+					p.code = sim.Safety.ExitCode()
+				}
+			}
+			if p.json {
+				encoder := json.NewEncoder(p.stdout)
+				for i := range lines {
+					if err := encoder.Encode(&lines[i]); err != nil {
+						return internal(err)
+					}
+				}
+				return nil
+			}
+			return internal(campaign.WriteLeases(p.stdout, x.BoundPPM, lines))
+		},
+	}
+	cmd.Flags().Uint32Var(&x.BoundPPM, "bound", x.BoundPPM, "the bound that reads by lease state, in millionths")
+	cmd.Flags().IntVar(&x.Seeds, "seeds", x.Seeds, "runs for each drift and kind of read")
+	cmd.Flags().IntVar(&x.Jobs, "jobs", 0, "workers; 0 is one per core")
+	return cmd
+}
