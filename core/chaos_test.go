@@ -394,7 +394,7 @@ func (c *chaos) settled() string {
 // members agree.
 func TestChaos(t *testing.T) {
 	sum := &chaos{}
-	for seed := uint64(1); seed <= chaosSeeds(t, 60); seed++ {
+	for seed := uint64(1); seed <= chaosSeeds(t, 40); seed++ {
 		c := newChaos(t, seed)
 		func() {
 			defer func() {

@@ -65,7 +65,7 @@ func checkDeadline(t *testing.T, r *Raft) (next uint32) {
 // In every state that chaos leads to, a host may sleep until the deadline.
 func TestNothingHappensBeforeTheDeadline(t *testing.T) {
 	long := 0
-	for seed := uint64(1); seed <= chaosSeeds(t, 40); seed++ {
+	for seed := uint64(1); seed <= chaosSeeds(t, 25); seed++ {
 		c := newChaos(t, 1000+seed)
 		for i := range 1200 {
 			c.quarter()

@@ -52,8 +52,13 @@ func (r *Raft) hearsLeader() bool {
 func (r *Raft) tickFollower(n uint32, out *Ready) {
 	r.tickElection(n)
 	r.tickForwarded(n, out)
-	if (r.electionDue() || r.needsNobody()) && r.mayStand() {
+	switch {
+	case (r.electionDue() || r.needsNobody()) && r.mayStand():
 		r.becomePreCandidate(out)
+	case r.electionDue() && r.leader != 0:
+		// Whoever may not stand does not go on naming a leader that is gone, or
+		// that speaks to it no longer.
+		r.becomeFollower(out)
 	}
 }
 

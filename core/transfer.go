@@ -70,7 +70,7 @@ func (r *Raft) handleCampaign(tag uint64, out *Ready) {
 		// they hear no leader, would not save it.
 		r.refuse(out, tag, RefusedLeaderHeard)
 	default:
-		out.Done = append(out.Done, Done{tag, r.leader})
+		out.Done = append(out.Done, Done{tag, 0})
 		if r.role == RoleFollower {
 			r.becomePreCandidate(out)
 		}
@@ -164,11 +164,15 @@ func (r *Raft) tickHandover(n uint32, out *Ready) {
 	}
 }
 
-// abortHandover leads on, unless it must not.
+// abortHandover leads on, unless it must not. Who leads no longer, and is told
+// by nobody who does, was perhaps succeeded by the target; that is news only
+// for who asked.
 func (r *Raft) abortHandover(out *Ready) {
 	h := r.handover
 	r.handover = handover{}
-	out.Events = append(out.Events, Event{EventHandoverAborted, h.target})
+	if r.role == RoleLeader || h.tagged {
+		out.Events = append(out.Events, Event{EventHandoverAborted, h.target})
+	}
 	stepsDown := h.cause == handoverResigned || h.cause == handoverRemoved || h.cause == handoverStalled
 	if r.role == RoleLeader && stepsDown {
 		r.becomeFollower(out)

@@ -191,10 +191,9 @@ func TestResignedLeaderHandsOverAndNeverStandsAgain(t *testing.T) {
 	c.step(l, Input{Kind: InputCampaign, Tag: 3})
 	c.wantRefused(l, 3, RefusedNotVoter)
 	// A transfer to it comes to nothing.
-	other := c.leader()
 	c.cut = nil
 	c.run(20)
-	other = c.leader()
+	other := c.leader()
 	c.transfer(other, 4, l)
 	c.run(12)
 	c.wantRefused(other, 4, RefusedTransferAborted)

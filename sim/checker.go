@@ -449,7 +449,7 @@ func (c *checker) lookAtLog(i int, st *core.Status) (kept core.Index) {
 		c.lookout.truncated(c, i, st, kept)
 	}
 	if n := len(r.pages); kept < base || n > 1 && c.configurations[r.pages[n-1]].id.Index > kept {
-		c.keepPages(i, st, base, kept)
+		c.keepPages(i, base, kept)
 	}
 	for j := from + 1; j <= last && !c.broken; j++ {
 		c.checkLogMatching(i, st, j)

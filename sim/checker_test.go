@@ -148,10 +148,8 @@ func (d *fakeDisk) DurableEntry(i core.Index) (core.EntryID, uint64, bool) {
 	return e.EntryID, e.Digest, true
 }
 
-func newFakeWorld(t testing.TB, n int) *fakeWorld { return newFakeWorldWith(t, n, 0) }
-
-// newFakeWorldWith is one of n founding voters, and of spares that know nobody.
-func newFakeWorldWith(t testing.TB, n, spares int) *fakeWorld {
+// newFakeWorld has n founding voters, and spares that know nobody.
+func newFakeWorld(t testing.TB, n, spares int) *fakeWorld {
 	w := &fakeWorld{t: t, replica: -2}
 	for i := range n {
 		w.conf.Voters = append(w.conf.Voters, core.ReplicaID(i+1))
@@ -426,7 +424,7 @@ func settled(t testing.TB, n int) *fakeWorld { return settledWith(t, n, 0) }
 
 // settledWith is the same with spares that are no members yet.
 func settledWith(t testing.TB, n, spares int) *fakeWorld {
-	w := newFakeWorldWith(t, n, spares)
+	w := newFakeWorld(t, n, spares)
 	voters := make([]int, 0, n)
 	for i := 1; i < n; i++ {
 		voters = append(voters, i)

@@ -44,11 +44,6 @@ func (l *lookout) configurationHeld(c *checker, i int, st *core.Status) {
 	l.markIf(n > 2 && c.configurations[pages[n-2]].id.Index > st.Commit, MarkTwoConfigurationsUncommitted)
 }
 
-// configurationsTruncated: of those in the log of replica i only n are left.
-func (l *lookout) configurationsTruncated(c *checker, i int, st *core.Status, n int) {
-	l.mark(MarkConfigurationTruncated)
-}
-
 // configurationsReplaced: the log of replica i was replaced by a snapshot.
 func (l *lookout) configurationsReplaced(c *checker, i int, base core.Index) {
 	own, got := c.page(i), &c.configurations[c.committedPage(base)]

@@ -85,7 +85,7 @@ func (c *checker) committedPage(j core.Index) int32 {
 
 // keepPages has replica i forget the configurations of a log that is as it was
 // up to kept only, and begins behind base.
-func (c *checker) keepPages(i int, st *core.Status, base, kept core.Index) {
+func (c *checker) keepPages(i int, base, kept core.Index) {
 	r := &c.replicas[i]
 	n := len(r.pages)
 	if kept < base {
@@ -98,7 +98,7 @@ func (c *checker) keepPages(i int, st *core.Status, base, kept core.Index) {
 		if n == len(r.pages) {
 			return
 		}
-		c.lookout.configurationsTruncated(c, i, st, n)
+		c.lookout.mark(MarkConfigurationTruncated)
 		r.pages = r.pages[:n]
 	}
 	r.turned = true
