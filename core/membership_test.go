@@ -672,6 +672,8 @@ func TestRemovedReplicaIsToldAndLeftAlone(t *testing.T) {
 		return false
 	}
 	c.run(100)
+	c.restart(x)
+	c.run(100)
 	if c.replicas[x].role != RoleFollower {
 		t.Error("it stands for election")
 	}

@@ -379,7 +379,7 @@ func (r *Raft) finish(before outline, out *Ready) {
 		out.Entries, _ = r.log.page(r.appendedFrom, r.log.lastIndex(), ^uint64(0))
 	}
 	if r.term != r.writtenTerm || r.vote != r.writtenVote ||
-		len(out.Entries) > 0 || out.Truncate != 0 || out.Reset || out.Compact != 0 {
+		len(out.Entries) > 0 || out.Truncate != 0 || out.Reset || out.Compact != 0 || r.tellsOwnRemoval(out) {
 		out.WriteSet = true
 		out.HardState = HardState{r.term, r.vote, min(r.log.commitIndex, r.log.persistedIndex)}
 		out.Mark = r.log.mark()
@@ -396,6 +396,18 @@ func (r *Raft) finish(before outline, out *Ready) {
 		out.ConfigurationSet, out.Configuration = true, *c
 	}
 	out.WantJitter = r.jitterUsed
+}
+
+// tellsOwnRemoval says whether this replica has learnt that it is a member no
+// longer. With that its commit index is written, so that it still knows after a
+// restart and stays quiet.
+func (r *Raft) tellsOwnRemoval(out *Ready) bool {
+	for _, e := range out.Events {
+		if e.Kind == EventRemoved && e.Replica == r.cfg.ID {
+			return true
+		}
+	}
+	return false
 }
 
 // appendEntry writes e at the end of the log. A configuration takes effect
@@ -514,6 +526,9 @@ func checkState(st *State) error {
 	if c := &st.Snapshot.Configuration; st.Snapshot.Index > 0 || len(c.Voters) > 0 {
 		if err := c.Check(); err != nil {
 			return fmt.Errorf("%w: %w", ErrState, err)
+		}
+		if c.Index > st.Snapshot.Index {
+			return fmt.Errorf("%w: configuration of index %d in a snapshot at %v", ErrState, c.Index, st.Snapshot.EntryID)
 		}
 	}
 	prev, chain, time := st.Base, st.BaseDigest, st.BaseTime

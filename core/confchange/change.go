@@ -60,7 +60,8 @@ var (
 	ErrTooMany = errors.New("confchange: too many members, or too long an address")
 )
 
-// Begin is the first configuration on the way that the operations ask for. If
+// Begin is the first configuration on the way that the operations ask for, from
+// one that is not joint. If
 // they promote, it has the learners, and what else they want of voters is
 // planned with the promotion; otherwise all of it takes effect. What was
 // planned before stays planned, but for the replicas that the operations name.
