@@ -356,6 +356,8 @@ func (h *host) drain() {
 			h.disk.told = h.disk.synced
 			h.w.checker.onCompleted(h.index, h.disk.told)
 			h.replica.Completed(h.disk.told, nil)
+		case h.disk.failed:
+			h.tellFailure()
 		case h.disk.startSync(h):
 		case h.startTask():
 			h.runTask()

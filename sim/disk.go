@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"errors"
+
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
 	"github.com/seaworthy-raft/seaworthy/replica"
 )
@@ -16,7 +18,9 @@ import (
 // that are being synced, and that are only appended. A sync takes the
 // scenario's time, now and then many times as long, for a while always so many
 // times as long, or nothing comes back at all until a stall is over. It never
-// fails, and it never says so too early.
+// says so too early. It may fail, and what is not durable by then may be lost as
+// with a power loss: the process has to end, and nothing that it says after that
+// is to be relied on.
 //
 // The state machine is slow and stalls in the same ways, beside the disk: it is
 // part of the process, and is gone when that ends.
@@ -31,6 +35,7 @@ type device struct {
 	slowUntil    uint64
 	slowFactor   uint64
 	stalledUntil uint64
+	failing      bool // the next sync fails
 }
 
 // takes is how long a piece of work of so many bytes takes from now on.
@@ -59,7 +64,7 @@ func (d *device) stalled(w *world) bool { return w.now < d.stalledUntil }
 
 // heal ends the faults, and lets nothing take longer than most.
 func (d *device) heal(most uint64) {
-	d.slowUntil, d.stalledUntil = 0, 0
+	d.slowUntil, d.stalledUntil, d.failing = 0, 0, false
 	d.Slow = 0
 	d.BaseNanos = min(d.BaseNanos, most/2)
 	d.NanosPerByte = 0
@@ -78,12 +83,14 @@ type disk struct {
 	syncing  uint64 // equal to synced: no sync is under way
 	appended uint64
 	bytes    uint64 // appended since the last sync began
+	failed   bool   // the sync under way has ended with an error
 }
 
 // boot forgets what was under way.
 func (d *disk) boot() {
 	d.serial++
 	d.told, d.synced, d.syncing, d.appended, d.bytes = 0, 0, 0, 0, 0
+	d.failing, d.failed = false, false
 }
 
 // append takes a write. It is not durable before a sync.
@@ -116,6 +123,10 @@ func (d *disk) startSync(h *host) bool {
 // endSync makes durable what is being synced. Of a paused process the disk goes
 // on, and the completion waits.
 func (d *disk) endSync(h *host) {
+	if d.failing {
+		d.failing, d.failed = false, true
+		return
+	}
 	if err := d.memory.Sync(d.syncing); err != nil {
 		h.w.failAt(Safety, h.index, "Sync", err.Error())
 		return
@@ -123,6 +134,27 @@ func (d *disk) endSync(h *host) {
 	d.synced = d.syncing
 	h.stalled = false
 	h.w.emit(TraceDurable, h.index, d.synced, 0, 0, 0)
+}
+
+// errSync is what a disk says of a sync that failed.
+var errSync = errors.New("sim: sync failed")
+
+// tellFailure brings the news of a sync that failed. The process has to end
+// with it, and starts again later, on a disk that has lost something.
+func (h *host) tellFailure() {
+	w := h.w
+	h.disk.failed = false
+	h.replica.Completed(h.disk.syncing, errSync)
+	if w.failure != nil {
+		return
+	}
+	if h.replica.Halted() == nil {
+		w.failAt(Safety, h.index, "Sync", "it goes on after a sync that failed")
+		return
+	}
+	w.fault(FaultDiskFail)
+	h.stop(downPower, h.disk.stream)
+	w.queue.push(w.now+w.nemesis.duration(), eventStart, uint8(h.index), h.incarnation)
 }
 
 // powerLoss takes what was not synced, except for what is drawn. It reports

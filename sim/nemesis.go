@@ -44,6 +44,7 @@ const (
 
 	FaultDiskSlow
 	FaultDiskStall
+	FaultDiskFail // the next sync fails, and what it was to make durable may be lost
 	FaultApplySlow
 	FaultApplyStall
 
@@ -60,7 +61,7 @@ var FaultNames = [FaultCount]string{
 	"loss", "duplicate", "reorder", "straggle", "corrupt", "client-cut", "client-delay",
 	"split", "isolate", "one-way", "bridge", "ring", "matrix", "clog", "swizzle", "depose",
 	"crash", "power-one", "power-minority", "power-majority", "power-all", "pause",
-	"disk-slow", "disk-stall", "apply-slow", "apply-stall",
+	"disk-slow", "disk-stall", "disk-fail", "apply-slow", "apply-stall",
 	"clock-fast", "clock-slow", "clock-stop", "clock-jump",
 }
 
@@ -188,7 +189,7 @@ var faultWeights = [FaultCount]uint32{
 	FaultSplit: 5, FaultIsolate: 6, FaultOneWay: 3, FaultBridge: 3, FaultRing: 2, FaultMatrix: 3,
 	FaultClog: 3, FaultSwizzle: 2, FaultDepose: 6,
 	FaultCrash: 6, FaultPowerOne: 4, FaultPowerMinority: 2, FaultPowerMajority: 4, FaultPowerAll: 3,
-	FaultPause: 5, FaultDiskSlow: 2, FaultDiskStall: 3, FaultApplySlow: 2, FaultApplyStall: 3,
+	FaultPause: 5, FaultDiskSlow: 2, FaultDiskStall: 3, FaultDiskFail: 3, FaultApplySlow: 2, FaultApplyStall: 3,
 	FaultClockFast: 2, FaultClockSlow: 2, FaultClockStop: 1, FaultClockJump: 2,
 }
 
@@ -431,6 +432,8 @@ func (n *nemesis) start(kind FaultKind, prey int) {
 		n.pauseProcess(n.victim(prey))
 	case FaultDiskSlow, FaultDiskStall, FaultApplySlow, FaultApplyStall:
 		n.slow(kind, n.victim(prey))
+	case FaultDiskFail:
+		w.hosts[n.victim(prey)].disk.failing = true
 	case FaultClockFast, FaultClockSlow, FaultClockStop, FaultClockJump:
 		n.skew(kind, n.victim(prey))
 	}

@@ -223,9 +223,10 @@ const (
 	focusLiveness                    // H: always on
 	focusMembers                     // M
 	focusTransfer                    // G
+	focusErrors                      // E
 )
 
-const focusLetters = "DRLPACUKZYSVXQHMG"
+const focusLetters = "DRLPACUKZYSVXQHMGE"
 
 // ParseFocus reads letters. Those of features that do not exist are ignored:
 // what needs them can not be found, and what needs the others as well can.
@@ -257,6 +258,7 @@ func (f Focus) faults() FaultSet {
 		{focusPower, []FaultKind{FaultPowerOne, FaultPowerMinority, FaultPowerMajority, FaultPowerAll}},
 		{focusClock, []FaultKind{FaultClockFast, FaultClockSlow, FaultClockStop, FaultClockJump}},
 		{focusPause, []FaultKind{FaultPause}},
+		{focusErrors, []FaultKind{FaultDiskFail}},
 		{focusDevices, []FaultKind{FaultDiskSlow, FaultDiskStall, FaultApplySlow, FaultApplyStall}},
 	} {
 		if f.has(l.letter) {

@@ -140,7 +140,7 @@ func TestFocus(t *testing.T) {
 			t.Errorf("focus G, seed %d: %v", seed, &s)
 		}
 	}
-	if f := ParseFocus("TBEN"); f != 0 {
+	if f := ParseFocus("TBN"); f != 0 {
 		t.Errorf("letters of what does not exist give focus %b", f)
 	}
 }

@@ -26,11 +26,11 @@ and its trace hash do not depend on the number of workers; times do, and how far
 --focus names features that every scenario must have: D duplication,
 R reordering, L loss, P partitions, A one-way and other odd partitions (bridge,
 ring, any links), C crashes, U power loss, K clocks, Z pauses, Y asynchronous
-disk and applier, S small snapshots, V big values, X retries and failover, Q an
-even number of replicas, M changes of members, G leadership handed over on
-demand. Runs are then short and rough. B, E, H, N and T of the bug catalogue are
-accepted and change nothing: H is always on, and what the others need is not
-there yet.`,
+disk and applier, E syncs that fail, S small snapshots, V big values, X retries
+and failover, Q an even number of replicas, M changes of members, G leadership
+handed over on demand. Runs are then short and rough. B, H, N and T of the bug
+catalogue are accepted and change nothing: H is always on, and what the others
+need is not there yet.`,
 		Example: `  simrun hunt --seeds 20000
   simrun hunt --base 1000000 --for 10m --jobs 1
   simrun hunt --seeds 500 --focus SPX --json | tail -n 1 | jq .marks`,
