@@ -38,7 +38,10 @@ var meanings = map[string]string{
 	sim.PropertyLeaseHonest:     "As long as the clocks keep the bound that was stated, nobody else has led a later term when a leader answers a read by its lease.",
 	sim.PropertyHandover:        "A leader that hands over takes no proposals, and has done so within an election timeout.",
 	sim.PropertyTrueEvents:      "What a replica tells of itself and of its members is true.",
-	sim.PropertyLoyalty:         "Who hears a leader, or leads, votes for nobody unless that leader wants it; and only for a log as good as its own.",
+	sim.PropertyLoyalty:         "Who hears a leader, or leads, votes for nobody unless that leader wants it; and only for who asked, with a log as good as its own.",
+	sim.PropertyReadsConfirmed:  "Who answers a read without a lease has a quorum that was still led by the same leader after the read came in.",
+	sim.PropertyNewerTerms:      "Who hears of a newer term follows in it, whatever it was doing.",
+	sim.PropertyOldLeadersTold:  "Who hears the leader of an older term tells it of the newer one at once.",
 
 	"Accepted":             "A proposal that is not refused becomes an entry at the end of the log at once.",
 	"Addressee":            "A message goes to a member of the cluster.",

@@ -44,6 +44,9 @@ const (
 	PropertyHandover        = "Handover"
 	PropertyTrueEvents      = "True Events"
 	PropertyLoyalty         = "Loyal Voters"
+	PropertyReadsConfirmed  = "Reads Confirmed"
+	PropertyOldLeadersTold  = "Old Leaders Told"
+	PropertyNewerTerms      = "Newer Terms Adopted"
 )
 
 // checkerView is what the checker needs of a world.
@@ -176,6 +179,14 @@ type looked struct {
 	handoverFrom uint64
 	aborted      bool
 	asking       asking
+	contact      contact
+	forwarding   forwarding
+	// In the event under way: the newer term that it has just heard of, and has to
+	// be in; the leader of an older term that it has just heard and owes an
+	// answer; and the vote that it has no reason to refuse.
+	newer core.Term
+	owes  owed
+	due   owed
 
 	// Promises, over all its incarnations.
 	spoken core.Term // the highest term in a message of its
@@ -197,10 +208,30 @@ type heard struct {
 type loyal struct {
 	since uint64 // its ticks when a leader was heard last, or when it started
 	free  bool   // it has led since
-	// The latest term in which each replica, by position, has asked for its vote
-	// when it was free to give it, and the latest for which each has asked if it
-	// would. An answer may wait for the disk while a leader is heard.
-	votes, preVotes []core.Term
+	// What each replica, by position, has asked of it: for its vote, and if it
+	// would vote. An answer may wait for the disk while a leader is heard.
+	votes, preVotes []petition
+}
+
+// petition is the latest term for which a vote was asked for at all, and was
+// when the voter was free to give it, and when the log of who asked was as good
+// as the voter's.
+type petition struct {
+	asked, free, worthy core.Term
+}
+
+func (l *loyal) petition(k int, pre bool) *petition {
+	if pre {
+		return &l.preVotes[k]
+	}
+	return &l.votes[k]
+}
+
+// owed is an answer to a message of that term, or for a vote in it.
+type owed struct {
+	to   core.ReplicaID // zero: nothing is owed
+	term core.Term
+	pre  bool
 }
 
 // asking is a read that is being handed to a replica: how many waited before
@@ -228,7 +259,8 @@ func newChecker(v checkerView) *checker {
 	for i := range c.replicas {
 		r := &c.replicas[i]
 		r.id, r.disk = core.ReplicaID(i+1), v.durable(i)
-		r.loyal.votes, r.loyal.preVotes = make([]core.Term, v.size()), make([]core.Term, v.size())
+		r.loyal.votes, r.loyal.preVotes = make([]petition, v.size()), make([]petition, v.size())
+		r.contact.init(v.size())
 	}
 	first := &c.configurations[pageFounding]
 	first.members = c.positions(&first.conf)
@@ -270,6 +302,13 @@ func (c *checker) afterEvent(i int) {
 	}
 	if c.look(i); !c.broken {
 		c.checkHandoverEnds(i)
+	}
+	c.replicas[i].due = owed{}
+	if !c.broken {
+		c.checkNewerTerm(i)
+	}
+	if !c.broken {
+		c.checkTold(i)
 	}
 }
 
@@ -367,6 +406,11 @@ func (c *checker) lookAtTerm(i int, st *core.Status) {
 		return
 	}
 	c.termMax = max(c.termMax, st.Term)
+	if st.Vote != 0 && st.Vote != st.ID && (st.Vote != old.Vote || st.Term != old.Term) {
+		if c.checkAsked(i, st); c.broken {
+			return
+		}
+	}
 	r.loyal.free = r.loyal.free || old.Role == core.RoleLeader && st.Leader == 0
 	c.lookout.term(c, i, st)
 	if st.Role == core.RoleLeader {
@@ -726,15 +770,25 @@ func (c *checker) onReceive(i int, m *core.Message) {
 	if c.broken || c.replicas[i].core == nil {
 		return
 	}
+	if r := &c.replicas[i]; m.Term > r.st.Term && m.Kind != core.KindRequestVote && m.Kind != core.KindTimeoutNow &&
+		m.Term > r.core.Status().Term {
+		r.newer = m.Term
+	}
 	switch m.Kind {
 	case core.KindAppendEntries:
-		c.hear(i, m.Term, m.AppendEntries.Sent, m.AppendEntries.Round)
+		c.hear(i, m, m.AppendEntries.Sent, m.AppendEntries.Round)
 	case core.KindInstallSnapshot:
-		c.hear(i, m.Term, m.InstallSnapshot.Sent, m.InstallSnapshot.Round)
+		c.hear(i, m, m.InstallSnapshot.Sent, m.InstallSnapshot.Round)
 	case core.KindTimeoutNow:
-		c.hear(i, m.Term, 0, 0)
+		c.hear(i, m, 0, 0)
 	case core.KindRequestVote:
-		c.hearCandidate(i, m)
+		if c.hearCandidate(i, m); c.broken {
+			return
+		}
+	case core.KindReadIndex:
+		c.hearRequest(i, m)
+	case core.KindReadIndexResponse:
+		c.replicas[i].forwarding.hear(m)
 	}
 	if r := &c.replicas[i]; r.st.Role == core.RoleLeader {
 		k := c.position(m.From)
@@ -744,8 +798,8 @@ func (c *checker) onReceive(i int, m *core.Message) {
 }
 
 // hear notes what a leader has sent.
-func (c *checker) hear(i int, term core.Term, sent, round uint64) {
-	h := &c.replicas[i].heard
+func (c *checker) hear(i int, m *core.Message, sent, round uint64) {
+	h, term := &c.replicas[i].heard, m.Term
 	if term > h.term {
 		*h = heard{term: term}
 	}
@@ -759,23 +813,75 @@ func (c *checker) hear(i int, term core.Term, sent, round uint64) {
 	}
 	if term >= own {
 		r.loyal.since, r.loyal.free = c.view.ticks(i), false
+		c.reached(c.position(m.From), i, term, round)
+	} else if m.Kind != core.KindTimeoutNow {
+		// An answer that would speak of a term waits until that one is durable.
+		if st := r.core.Status(); st.DurableTerm == st.Term {
+			r.owes = owed{to: m.From, term: term}
+		}
 	}
 }
 
-// hearCandidate notes that replica i may vote for who asks for it: when it has
-// not heard a leader, nor started, within an election timeout, or if the leader
-// itself wants it, or if it has done so before.
+// checkNewerTerm: who hears of a newer term follows in it, whatever it was doing
+// (dissertation §3.3). Requests for votes are apart, as whoever hears a leader
+// does not listen to them, and so is the wish of a leader to be succeeded.
+func (c *checker) checkNewerTerm(i int) {
+	r := &c.replicas[i]
+	newer := r.newer
+	r.newer = 0
+	if r.st.Term < newer || newer != 0 && r.st.Role != core.RoleFollower {
+		c.fail(i, PropertyNewerTerms, "it is a %v in term %d after a message of term %d", r.st.Role, r.st.Term, newer)
+	}
+}
+
+// checkTold: who hears the leader of an older term tells it of the newer one at
+// once, so that it does not go on (dissertation §3.3).
+func (c *checker) checkTold(i int) {
+	r := &c.replicas[i]
+	if o := r.owes; o.to != 0 {
+		r.owes = owed{}
+		c.fail(i, PropertyOldLeadersTold, "it has heard replica %d, which leads term %d, and not told it of term %d", o.to, o.term, r.st.Term)
+	}
+}
+
+// hearCandidate notes whether replica i may vote for who asks for it. It is
+// free to when it does not lead and has not heard a leader, nor started, within
+// an election timeout, or if the leader itself wants it; and may, if the log of
+// who asks is as good as its own. What it has given it may give again.
 func (c *checker) hearCandidate(i int, m *core.Message) {
-	r, v, k := &c.replicas[i], &m.RequestVote, c.position(m.From)
-	l := &r.loyal
-	if k < 0 || !v.Transfer && !l.free && c.view.ticks(i)-l.since < uint64(c.view.electionTicks()) &&
-		(v.Pre || r.st.Term != v.For || r.st.Vote != m.From) {
+	if c.look(i); c.broken { // it may have stepped down in this very event
 		return
 	}
-	if v.Pre {
-		l.preVotes[k] = max(l.preVotes[k], v.For)
-	} else {
-		l.votes[k] = max(l.votes[k], v.For)
+	r, v, k := &c.replicas[i], &m.RequestVote, c.position(m.From)
+	if k < 0 {
+		return
+	}
+	l, st := &r.loyal, &r.st
+	p := l.petition(k, v.Pre)
+	p.asked = max(p.asked, v.For)
+	quiet, timeout := c.view.ticks(i)-l.since, uint64(c.view.electionTicks())
+	leads := st.Role == core.RoleLeader
+	again := !v.Pre && st.Term == v.For && st.Vote == m.From
+	worthy := v.Last.UpToDate(st.Last)
+	if again || v.Transfer || !leads && (l.free || quiet >= timeout) {
+		p.free = max(p.free, v.For)
+	}
+	if again || worthy {
+		p.worthy = max(p.worthy, v.For)
+	}
+	// Nothing speaks against it, whatever is made of the ticks in which roles
+	// change.
+	open := v.For > st.Term || !v.Pre && v.For == st.Term && st.Vote == 0
+	if again || open && worthy && !leads && (v.Transfer || quiet >= 2*timeout) {
+		r.due = owed{to: m.From, term: v.For, pre: v.Pre}
+	}
+}
+
+// checkAsked: a replica votes for one that has asked for it in that term. To be
+// asked if it would vote changes nothing (dissertation §9.6).
+func (c *checker) checkAsked(i int, st *core.Status) {
+	if k := c.position(st.Vote); k < 0 || c.replicas[i].loyal.votes[k].asked < st.Term {
+		c.fail(i, PropertyLoyalty, "it votes for replica %d in term %d, and was not asked for that", st.Vote, st.Term)
 	}
 }
 
@@ -802,6 +908,8 @@ func (c *checker) onRestart(i int) {
 		c.fail(i, PropertyTrueMessages, "it starts as replica %d", st.ID)
 	case st.Term < r.spoken:
 		c.fail(i, PropertyDurableSpoken, "it starts in term %d, and has spoken in term %d", st.Term, r.spoken)
+	case st.Term > c.termMax+1:
+		c.fail(i, PropertyNeverBack, "it starts in term %d, while nobody has seen more than %d", st.Term, c.termMax)
 	case voted != 0 && st.Vote != voted:
 		c.fail(i, PropertyOneVote, "it starts in term %d with a vote for %d, and has voted for replica %d in it",
 			st.Term, st.Vote, voted)
@@ -816,11 +924,15 @@ func (c *checker) onRestart(i int) {
 	if c.broken {
 		return
 	}
+	// It may have gone down in the very event in which it came to that term.
+	c.termMax = max(c.termMax, st.Term)
 	c.lookout.restarted(c, i, &st)
 	// The first look of an incarnation finds a whole log that is new.
 	r.digests[base] = chain
 	r.applied, r.state, r.durableTerm = 0, 0, 0
 	r.heard, r.aborted, r.suspect = heard{}, false, false
+	r.forwarding, r.owes, r.due = forwarding{}, owed{}, owed{}
+	r.newer = 0
 	r.loyal.since, r.loyal.free = c.view.ticks(i), false
 	clear(r.loyal.votes)
 	clear(r.loyal.preVotes)

@@ -222,6 +222,9 @@ func (w *fakeWorld) elect(i int, t core.Term, voters ...int) {
 	w.disks[i].hard = core.HardState{Term: t, Vote: c.st.ID}
 	w.look(i)
 	for _, v := range voters {
+		if w.cores[v].st.Role == core.RoleLeader {
+			w.stepDown(v)
+		}
 		w.requestVote(i, v)
 		w.term(v, t, i)
 		w.grantVote(v, i)
@@ -946,9 +949,16 @@ var broken = []breakage{
 		},
 	},
 	{
+		name: "a start in a term that nobody has seen", property: PropertyNeverBack, replica: 1,
+		values: []string{"starts in term 3", "more than 1"},
+		breaks: func(w *fakeWorld) { w.disks[1].hard.Term = 3; w.powerLoss(1); w.restart(1) },
+	},
+	{
 		name: "a vote is given before it is durable", property: PropertyDurableSpoken, replica: 1,
 		values: []string{"votes for replica 3 in term 2", "disk has term 2, vote 0"},
 		breaks: func(w *fakeWorld) {
+			w.candidate(2, 2)
+			w.requestVote(2, 1)
 			w.term(1, 2, nobody)
 			w.cores[1].st.Vote = 3
 			w.look(1)
@@ -1240,7 +1250,7 @@ var broken = []breakage{
 		values: []string{`"b"`, "at 2"},
 		breaks: func(w *fakeWorld) {
 			a := replica.Answer{Kind: replica.AnswerApplied, Index: 2, Reply: []byte("done a")}
-			w.c.onAnswer(0, &a, []byte("b"), 0)
+			w.c.onAnswer(0, &a, []byte("b"), question{})
 		},
 	},
 	{
@@ -1248,21 +1258,21 @@ var broken = []breakage{
 		values: []string{`"done b"`, "at 2"},
 		breaks: func(w *fakeWorld) {
 			a := replica.Answer{Kind: replica.AnswerApplied, Index: 2, Reply: []byte("done b")}
-			w.c.onAnswer(0, &a, []byte("a"), 0)
+			w.c.onAnswer(0, &a, []byte("a"), question{})
 		},
 	},
 	{
 		name: "an answer of what was not applied", property: PropertyAnswers, replica: 0,
 		values: []string{"at 9"},
 		breaks: func(w *fakeWorld) {
-			w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerApplied, Index: 9}, []byte("a"), 0)
+			w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerApplied, Index: 9}, []byte("a"), question{})
 		},
 	},
 	{
 		name: "a read of the past", property: PropertyReadsCurrent, replica: 1,
 		values: []string{"as of 2", "3 was committed"},
 		breaks: func(w *fakeWorld) {
-			asked := w.c.onRead(1)
+			asked := w.c.onRead(1, false)
 			w.c.onAnswer(1, &replica.Answer{Kind: replica.AnswerApplied, Read: true, Index: 2}, nil, asked)
 		},
 	},
@@ -1407,12 +1417,12 @@ func (w *fakeWorld) acknowledged4() {
 	w.apply(0, 4)
 	w.apply(1, 4)
 	a := replica.Answer{Kind: replica.AnswerApplied, Index: 4, Reply: []byte("done c")}
-	w.c.onAnswer(0, &a, []byte("c"), 0)
+	w.c.onAnswer(0, &a, []byte("c"), question{})
 }
 
 func TestCheckerFires(t *testing.T) {
 	fired := map[string]bool{}
-	for _, b := range slices.Concat(broken, brokenMembers) {
+	for _, b := range slices.Concat(broken, brokenMembers, brokenReads) {
 		t.Run(strings.ReplaceAll(b.name, " ", "-"), func(t *testing.T) {
 			n := b.replicas
 			if n == 0 {
@@ -1449,7 +1459,7 @@ var properties = []string{
 	PropertyInvariants, PropertyAcknowledgedStays, PropertyConverged,
 	PropertyConfiguration, PropertyOneStep, PropertyIdsNeverReturn, PropertyElected, PropertyVotersLead,
 	PropertyMembersOnly, PropertySnapshotMembers, PropertyLeaseHonest, PropertyHandover, PropertyTrueEvents,
-	PropertyLoyalty,
+	PropertyLoyalty, PropertyReadsConfirmed, PropertyOldLeadersTold, PropertyNewerTerms,
 }
 
 // A promise that waited while its sender went on to a later term, whose leader
@@ -1465,6 +1475,17 @@ func TestCheckerLatePromise(t *testing.T) {
 	w.elect(2, 2, 3, 4)
 	w.follow(2, 1)
 	w.send(late)
+	w.silent()
+}
+
+// A replica may go down in the event in which it came to a new term, and so be
+// seen in it only when it starts again.
+func TestCheckerDownInNewTerm(t *testing.T) {
+	w := settled(t, 3)
+	w.disks[1].hard.Term, w.disks[1].hard.Vote = 2, 2
+	w.powerLoss(1)
+	w.restart(1)
+	w.candidate(1, 3)
 	w.silent()
 }
 
@@ -1567,7 +1588,7 @@ func BenchmarkCheckerEvent(b *testing.B) {
 			w.c.afterEvent(i)
 		}
 		a := replica.Answer{Kind: replica.AnswerApplied, Index: e.Index, Reply: reply}
-		w.c.onAnswer(0, &a, e.Data, 0)
+		w.c.onAnswer(0, &a, e.Data, question{})
 		w.states[0]++
 		events += 14
 		if w.property != "" {

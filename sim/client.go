@@ -98,7 +98,7 @@ type request struct {
 	serial      uint32
 	op          linearizability.OpID
 	bytes       []byte
-	asked       core.Index // of a read: what was committed when it was asked
+	asked       question // of a read: how things were when it was asked
 	reading     reading
 	// Of the operator, and no client's.
 	ask    askKind
@@ -505,7 +505,7 @@ func (h *host) request(slot uint32, at uint64) {
 	tag := w.requests.tag(r)
 	w.emit(TraceRequest, h.index, uint64(q.client), uint64(q.op), flag(q.read), 0)
 	if q.read {
-		q.asked = w.checker.onRead(h.index)
+		q.asked = w.checker.onRead(h.index, q.reading == readByLease)
 	} else {
 		w.checker.onPropose(h.index)
 	}

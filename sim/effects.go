@@ -164,14 +164,16 @@ func (c *checker) onPropose(i int) {
 	}
 }
 
-// onRead: a query is handed to replica i. What is returned goes with the
-// answer to onAnswer.
-func (c *checker) onRead(i int) (asked core.Index) {
-	if !c.broken {
-		c.lookout.read(c, i)
-		c.replicas[i].asking = asking{waiting: c.replicas[i].core.Status().ReadsWaiting}
+// onRead: a query is handed to replica i, which may rest the answer on its
+// lease if lease is set. What is returned goes with the answer to onAnswer.
+func (c *checker) onRead(i int, lease bool) question {
+	if c.broken {
+		return question{}
 	}
-	return c.top()
+	c.lookout.read(c, i)
+	st := c.replicas[i].core.Status()
+	c.replicas[i].asking = asking{waiting: st.ReadsWaiting}
+	return c.question(i, &st, lease)
 }
 
 // onLease: the read that onRead was told of, and that may rest on a lease, has
@@ -221,7 +223,7 @@ func (c *checker) onAnswered(i int, a *replica.Answer) {
 // it, and a read from a state that has applied everything that was committed
 // anywhere when it was asked (dissertation §6.4). request is the command
 // proposed, asked is what onRead returned for the read.
-func (c *checker) onAnswer(i int, a *replica.Answer, request []byte, asked core.Index) {
+func (c *checker) onAnswer(i int, a *replica.Answer, request []byte, asked question) {
 	if c.broken {
 		return
 	}
@@ -233,9 +235,12 @@ func (c *checker) onAnswer(i int, a *replica.Answer, request []byte, asked core.
 	case a.Kind != replica.AnswerApplied:
 		return
 	case a.Read:
-		if a.Index < asked {
+		if a.Index < asked.committed {
 			c.fail(i, PropertyReadsCurrent, "it answers a read from a state as of %d; when the read was asked, %d was committed",
-				a.Index, asked)
+				a.Index, asked.committed)
+			return
+		}
+		if c.checkReadConfirmed(i, &asked); c.broken {
 			return
 		}
 	case a.Index > c.top() || !c.committed[a.Index].applied || c.committed[a.Index].kind != core.EntryCommand:

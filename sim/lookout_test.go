@@ -109,7 +109,7 @@ type situation struct {
 var situations = []situation{
 	{MarkLeaderElected, 0, func(w *fakeWorld) {}},
 	{MarkLeaderAgain, 0, func(w *fakeWorld) { w.elect(1, 2, 2) }},
-	{MarkLedTwice, 0, func(w *fakeWorld) { w.elect(1, 2, 2, 0); w.elect(0, 3, 1, 2) }},
+	{MarkLedTwice, 0, func(w *fakeWorld) { w.elect(1, 2, 2, 0); w.follow(1, 0); w.elect(0, 3, 1, 2) }},
 	{MarkSingleReplica, 1, func(w *fakeWorld) {}},
 	{MarkLeaderDeposedUncommitted, 0, func(w *fakeWorld) { w.command(0, "x"); w.term(0, 2, nobody) }},
 	{MarkTwoLeaders, 0, func(w *fakeWorld) { w.elect(1, 2, 2) }},
@@ -267,13 +267,17 @@ var situations = []situation{
 		w.crash(0)
 	}},
 
-	{MarkReadBeforeOwnCommit, 0, func(w *fakeWorld) { w.elect(1, 2, 2); w.c.onRead(1) }},
+	{MarkReadBeforeOwnCommit, 0, func(w *fakeWorld) { w.elect(1, 2, 2); w.c.onRead(1, false) }},
 	{MarkReadLeadershipLost, 0, func(w *fakeWorld) {
-		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Read: true, Reason: core.RefusedLeadershipLost}, nil, 0)
+		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Read: true, Reason: core.RefusedLeadershipLost}, nil, question{})
 	}},
-	{MarkReadWaitsForApply, 0, func(w *fakeWorld) { w.committedAt4(); w.c.onRead(1) }},
+	{MarkReadWaitsForApply, 0, func(w *fakeWorld) { w.committedAt4(); w.c.onRead(1, false) }},
 	{MarkFollowerRead, 0, func(w *fakeWorld) {
-		w.c.onAnswer(1, &replica.Answer{Kind: replica.AnswerApplied, Read: true, Index: 3}, nil, w.c.onRead(1))
+		q := w.c.onRead(1, false)
+		id := w.askRead(1, 0, 1)
+		w.round(0, 1, 1)
+		w.grantRead(0, 1, id)
+		w.answerRead(1, q)
 	}},
 	{MarkFollowerReadRefused, 0, func(w *fakeWorld) {
 		m := w.message(core.KindReadIndexResponse, 0, 1)
@@ -284,11 +288,12 @@ var situations = []situation{
 		late := w.message(core.KindAppendEntriesResponse, 1, 0)
 		late.AppendEntriesResponse.Round = 7
 		w.elect(1, 2, 2, 0)
+		w.follow(1, 0)
 		w.elect(0, 3, 1, 2)
 		w.receive(late)
 	}},
 	{MarkReadsFull, 0, func(w *fakeWorld) {
-		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Read: true, Reason: core.RefusedReadsFull}, nil, 0)
+		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Read: true, Reason: core.RefusedReadsFull}, nil, question{})
 	}},
 
 	{MarkWindowFull, 0, func(w *fakeWorld) {
@@ -300,7 +305,7 @@ var situations = []situation{
 		}
 	}},
 	{MarkUnappliedFull, 0, func(w *fakeWorld) {
-		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Reason: core.RefusedUnappliedFull}, nil, 0)
+		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Reason: core.RefusedUnappliedFull}, nil, question{})
 	}},
 	{MarkPageCut, 0, func(w *fakeWorld) {
 		w.committedAt4()
@@ -332,10 +337,12 @@ var situations = []situation{
 		w.c.onInstall(1, w.snapshotAt(1, 3))
 		w.applyAgain("a", "session gone")
 	}},
-	{MarkOutcomeUnknown, 0, func(w *fakeWorld) { w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerUnknown}, nil, 0) }},
+	{MarkOutcomeUnknown, 0, func(w *fakeWorld) { w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerUnknown}, nil, question{}) }},
 
 	{MarkUnsyncedLost, 0, func(w *fakeWorld) { w.command(0, "x"); w.powerLoss(0) }},
 	{MarkUnsyncedVoteLost, 0, func(w *fakeWorld) {
+		w.candidate(2, 2)
+		w.requestVote(2, 1)
 		w.term(1, 2, 2)
 		w.disks[1].hard = core.HardState{Term: 1, Vote: 1}
 		w.powerLoss(1)

@@ -104,8 +104,14 @@ func (w *fakeWorld) takeOver() {
 	w.look(1)
 }
 
+func (w *fakeWorld) grantPreVote(from, to int) {
+	m := w.message(core.KindRequestVoteResponse, from, to)
+	m.RequestVoteResponse = core.RequestVoteResponse{Pre: true, For: m.Term + 1, Granted: true}
+	w.send(m)
+}
+
 func (w *fakeWorld) askLease(i int) {
-	w.c.onRead(i)
+	w.c.onRead(i, true)
 	w.c.onLease(i)
 }
 
@@ -664,9 +670,43 @@ var brokenMembers = []breakage{
 			w.restart(1)
 			w.preCandidate(2)
 			w.askVote(2, 1, true)
-			m := w.message(core.KindRequestVoteResponse, 1, 2)
-			m.RequestVoteResponse = core.RequestVoteResponse{Pre: true, For: 2, Granted: true}
-			w.send(m)
+			w.grantPreVote(1, 2)
+		},
+	},
+	{
+		name: "a leader gives a pre-vote", property: PropertyLoyalty, replica: 0,
+		values: []string{"replica 3 its vote for term 2 (pre true)", "it led"},
+		breaks: func(w *fakeWorld) { w.preCandidate(2); w.askVote(2, 0, true); w.grantPreVote(0, 2) },
+	},
+	{
+		name: "a pre-vote for a log that is worse", property: PropertyLoyalty, replica: 1,
+		values: []string{"replica 3 its vote for term 2 (pre true)", "its own log, which ends in 4@1, was better"},
+		breaks: func(w *fakeWorld) {
+			w.command(0, "c")
+			w.follow(0, 1)
+			w.preCandidate(2)
+			w.askVote(2, 1, true)
+			w.grantPreVote(1, 2)
+		},
+	},
+	{
+		name: "a vote that nobody asked for", property: PropertyLoyalty, replica: 1,
+		values: []string{"gives replica 3 its vote for term 1", "not asked"},
+		breaks: func(w *fakeWorld) {
+			w.c.replicas[1].votes[1] = 0
+			w.disks[1].hard.Vote = 3
+			w.grantVote(1, 2)
+		},
+	},
+	{
+		name: "a pre-vote is written down as a vote", property: PropertyLoyalty, replica: 1,
+		values: []string{"votes for replica 3 in term 2", "not asked"},
+		breaks: func(w *fakeWorld) {
+			w.term(1, 2, nobody)
+			w.term(2, 2, nobody)
+			w.preCandidate(2)
+			w.askVote(2, 1, true)
+			w.term(1, 2, 2)
 		},
 	},
 
@@ -912,7 +952,7 @@ var situationsOfMembers = []situation{
 		w.receive(m)
 	}},
 	{MarkHandoverRefusedProposal, 0, func(w *fakeWorld) {
-		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Reason: core.RefusedTransferring}, nil, 0)
+		w.c.onAnswer(0, &replica.Answer{Kind: replica.AnswerRefused, Reason: core.RefusedTransferring}, nil, question{})
 	}},
 	{MarkPriorityHandover, 0, func(w *fakeWorld) {
 		next, _ := w.c.configuration(0).Begin([]core.Operation{{Kind: confchange.Update, ID: 2, Priority: 1}})
@@ -962,7 +1002,7 @@ func refused(why core.RefusalReason) func(*fakeWorld) {
 
 // askInVain asks for a read by lease, which has to wait.
 func (w *fakeWorld) askInVain(i int) {
-	w.c.onRead(i)
+	w.c.onRead(i, true)
 	w.cores[i].st.ReadsWaiting++
 	w.c.onLease(i)
 }

@@ -26,6 +26,9 @@ func (c *checker) onSend(i int, m *core.Message) {
 		r.durableTerm = m.Term
 	}
 	r.spoken = max(r.spoken, m.Term)
+	if m.To == r.owes.to && m.Term > r.owes.term {
+		r.owes = owed{}
+	}
 	switch m.Kind {
 	case core.KindRequestVote:
 		c.checkRequestVote(i, m)
@@ -37,7 +40,11 @@ func (c *checker) onSend(i int, m *core.Message) {
 		if v.Granted && !c.broken {
 			c.checkLoyal(i, m)
 		}
+		if !v.Granted {
+			c.checkRefusal(i, m)
+		}
 	case core.KindAppendEntries:
+		c.speaks(i, m.Term, m.AppendEntries.Round)
 		c.checkAppendEntries(i, m)
 	case core.KindAppendEntriesResponse:
 		a := &m.AppendEntriesResponse
@@ -51,12 +58,15 @@ func (c *checker) onSend(i int, m *core.Message) {
 			c.fail(i, PropertyTrueMessages, "it refuses an append with a hint at %v, which never was an entry", a.Hint)
 		}
 	case core.KindInstallSnapshot:
+		c.speaks(i, m.Term, m.InstallSnapshot.Round)
 		c.checkInstallSnapshot(i, m)
 	case core.KindInstallSnapshotResponse:
 		a := &m.InstallSnapshotResponse
 		if c.checkEcho(i, m, a.Sent, a.Round); !c.broken && a.Match != 0 {
 			c.checkMatch(i, m, a.Match)
 		}
+	case core.KindReadIndex:
+		r.forwarding.ask(m)
 	case core.KindReadIndexResponse:
 		c.checkReadIndexResponse(i, m)
 	case core.KindTimeoutNow:
@@ -112,6 +122,8 @@ func (c *checker) checkTimeoutNow(i int, m *core.Message) {
 		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over, and hands over to replica %d (zero: nobody)", m.To, r.st.Successor)
 	case last != r.st.Last:
 		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over with a log that ends in %v; its own ends in %v", m.To, last, r.st.Last)
+	case c.replicas[to].st.Term > m.Term:
+		// Another leader may have cut its log since; the request comes too late.
 	case !c.holdsDurably(to, last.Index, r.st.LastDigest):
 		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over with a log that ends in %v; on that one's disk it ends in %v",
 			m.To, last, c.replicas[to].disk.Durable().Last)
@@ -173,16 +185,38 @@ func (c *checker) checkVote(i int, term core.Term, to core.ReplicaID) {
 
 // checkLoyal: who has heard a leader within an election timeout, or has just
 // started and may have heard one before, votes for no other, unless that leader
-// wants it (dissertation §4.2.3): leases rest on that (§6.4.1).
+// wants it (dissertation §4.2.3): leases rest on that (§6.4.1). Who leads votes
+// for no other either; and nobody does for one whose log is worse than its own
+// (§3.6.1), or says that it would (§9.6).
 func (c *checker) checkLoyal(i int, m *core.Message) {
 	v, k := &m.RequestVoteResponse, c.position(m.To)
-	free := c.replicas[i].loyal.votes
-	if v.Pre {
-		free = c.replicas[i].loyal.preVotes
+	p := petition{}
+	if k >= 0 {
+		p = *c.replicas[i].loyal.petition(k, v.Pre)
 	}
-	if k < 0 || free[k] < v.For {
-		c.fail(i, PropertyLoyalty, "it gives replica %d its vote for term %d (pre %t); it had heard a leader, or started, less than %d ticks before it was asked",
+	switch {
+	case p.asked < v.For:
+		c.fail(i, PropertyLoyalty, "it gives replica %d its vote for term %d (pre %t), and was not asked for that", m.To, v.For, v.Pre)
+	case p.free < v.For:
+		c.fail(i, PropertyLoyalty, "it gives replica %d its vote for term %d (pre %t); it led, or had heard a leader, or started, less than %d ticks before it was asked",
 			m.To, v.For, v.Pre, c.view.electionTicks())
+	case p.worthy < v.For:
+		c.fail(i, PropertyLoyalty, "it gives replica %d its vote for term %d (pre %t); its own log, which ends in %v, was better when it was asked",
+			m.To, v.For, v.Pre, c.replicas[i].st.Last)
+	}
+}
+
+// checkRefusal: who refuses its vote has a reason to; and to the one that it
+// has given it to in this term, it has none: that one may have missed the
+// answer.
+func (c *checker) checkRefusal(i int, m *core.Message) {
+	r, v := &c.replicas[i], &m.RequestVoteResponse
+	switch {
+	case !v.Pre && m.Term == v.For && v.For < core.Term(len(r.votes)) && r.votes[v.For] != 0 && int(r.votes[v.For])-1 == c.position(m.To):
+		c.fail(i, PropertyTrueMessages, "it refuses replica %d its vote for term %d, which it has given it", m.To, v.For)
+	case r.due == owed{to: m.To, term: v.For, pre: v.Pre}:
+		c.fail(i, PropertyTrueMessages, "it refuses replica %d its vote for term %d (pre %t); it does not lead, has heard no leader for two election timeouts, has that vote to give, and its log, which ends in %v, is no better",
+			m.To, v.For, v.Pre, r.st.Last)
 	}
 }
 
@@ -346,7 +380,9 @@ func (c *checker) checkReadIndexResponse(i int, m *core.Message) {
 	if a.Index > c.top() || c.committed[a.Index].term != m.Term {
 		c.fail(i, PropertyReadsCurrent, "it leads term %d, and says that reads may be answered at %d, where it has committed nothing of its own",
 			m.Term, a.Index)
+		return
 	}
+	c.checkRequestConfirmed(i, m)
 }
 
 var messageNames = [...]string{
