@@ -4,19 +4,24 @@
 // seed is one run, on every machine and for ever, and every step of it is
 // checked.
 //
-//	run.go       Run: the plan of a run, from first fault to last check
-//	scenario.go  what is decided before a run begins
-//	world.go     virtual time, the events, and one step
-//	cluster.go   the replicas' hosts: ticks, packets, crashes, pauses
-//	disk.go      how long disks and state machines take
-//	nemesis.go   what goes wrong, when, and to whom
-//	operator.go  who changes members and hands leadership over
-//	client.go    clients, their requests and retries
-//	workload.go  what they ask for
-//	checker.go   what must hold after every event
-//	liveness.go  what a healed cluster must achieve, and when it need not
-//	marks.go     situations that a campaign must have reached
-//	trace.go     what happened, as words and as text
+//	run.go         Run: the plan of a run, from first fault to last check
+//	scenario.go    what is decided before a run begins
+//	world.go       virtual time, the events, and one step
+//	cluster.go     the replicas' hosts: ticks, packets, crashes, pauses
+//	disk.go        how long disks and state machines take, and how they fail
+//	nemesis.go     what goes wrong, when, and to whom
+//	operator.go    who changes members and hands leadership over
+//	client.go      clients, their requests and retries
+//	workload.go    what they ask for
+//	checker.go     what must hold after every event; books.go is its memory
+//	membership.go  the same for configurations
+//	promises.go    what a message may say when it is sent
+//	confirmed.go   which reads may be confirmed
+//	effects.go     what may be applied and answered
+//	liveness.go    what a healed cluster must achieve, and when it need not
+//	connectivity.go  clusters whose links stay cut: any directed graph
+//	marks.go       situations that a campaign must have reached; lookout.go sees them
+//	trace.go       what happened, as words and as text
 package sim
 
 import (
