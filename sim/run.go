@@ -54,6 +54,9 @@ type Options struct {
 	Until uint64
 	// ChecksOff is for measuring what the checks cost.
 	ChecksOff bool
+	// ClientsOnly leaves the verdict to what the clients saw: nobody looks into
+	// replicas and messages, and the run ends with the faults.
+	ClientsOnly bool
 	// KeepHistory fills in Result.History also when the run passed.
 	KeepHistory bool
 	// MaxNanos and MaxDecisions, unless zero, end the faults early: after so
@@ -178,7 +181,7 @@ func (w *world) build() {
 	w.newHosts()
 	w.newNetwork()
 	w.checker = newChecker(w)
-	w.checker.broken = o.ChecksOff
+	w.checker.broken = o.ChecksOff || o.ClientsOnly
 	w.newClients()
 }
 
@@ -208,8 +211,10 @@ func (w *world) run() {
 		return // how far it has recovered, only the checker could tell
 	}
 	w.enough = false
-	w.heal()
-	w.recover()
+	if !w.options.ClientsOnly {
+		w.heal()
+		w.recover()
+	}
 	if w.over() {
 		return
 	}

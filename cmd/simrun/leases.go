@@ -20,9 +20,10 @@ func (p *program) leases() *cobra.Command {
 		Short: "Find out by how much clocks must differ before reads by lease break",
 		Long: `leases lets the clocks of two replicas go faster than that of a third, which
 mostly leads, by more and more, cuts leaders off, and counts the runs in which a
-read was wrong: by lease, with the bound of --bound stated, and by read index.
-The table is written as Markdown. The exit code is 1 if a read by lease broke
-while the bound held, or a read index broke at all.`,
+read was wrong: answered by a lease that was none any more, stale as far as a
+client could tell, and, in runs without leases, wrong in any way. The table is
+written as Markdown. The exit code is 1 if a lease broke while the bound of
+--bound held, or anything was wrong without leases.`,
 		Example: `  simrun leases
   simrun leases --seeds 50 --bound 200000`,
 		Args: noArguments("simrun"),
@@ -37,7 +38,7 @@ while the bound held, or a read index broke at all.`,
 				return internal(err)
 			}
 			for i := range lines {
-				if lines[i].Broken() {
+				if lines[i].Wrong() {
 					p.code = sim.Safety.ExitCode()
 				}
 			}
