@@ -143,6 +143,9 @@ func (c *checker) checkOneStep(i int, st *core.Status, before, next *writtenConf
 		c.fail(i, PropertyOneStep, "its log has the configuration %v, which the leader of that term has not", next.id)
 		return
 	}
+	if st.Role != core.RoleLeader || st.Term != next.id.Term {
+		return // it is seen for the first time after its leader went down or stepped down, and may know less now
+	}
 	opened := min(st.Commit, next.id.Index-1)
 	if term, _, ok := c.replicas[i].core.Position(opened); ok && term != next.id.Term {
 		c.fail(i, PropertyOneStep, "it appended the configuration %v; committed it has up to %d, which is of term %d",
