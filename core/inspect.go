@@ -5,22 +5,40 @@ import (
 	"github.com/seaworthy-raft/seaworthy/core/progress"
 )
 
-// Status is what a replica looks like from outside, at one moment.
-type Status struct {
-	ID     ReplicaID
+// Office is a replica's part in the cluster: the few things of its Status that
+// a host may want to compare after every step.
+type Office struct {
 	Role   Role
 	Term   Term
-	Vote   ReplicaID
 	Leader ReplicaID // zero: unknown
+	Commit Index
+	// Configuration is the index of the one that counts; zero: the founding one.
+	Configuration Index
+	// Successor is to whom this replica is handing over; zero: it is not.
+	Successor ReplicaID
+}
+
+// Office makes no copies and allocates nothing.
+func (r *Raft) Office() Office {
+	return Office{
+		Role: r.role, Term: r.term, Leader: r.leader, Commit: r.log.commitIndex,
+		Configuration: r.members().Index, Successor: r.handover.target,
+	}
+}
+
+// Status is what a replica looks like from outside, at one moment.
+type Status struct {
+	Office
+	ID     ReplicaID
+	Vote   ReplicaID
 	Halted HaltReason
 
 	// Positions: snapshot and first-1 <= applied <= commit <= last,
-	// persisted <= last.
+	// persisted <= last. Commit is in Office.
 	First      Index // the first entry still in the log; last+1 when there is none
 	Last       EntryID
 	LastDigest uint64 // the digest of the whole log
 	Snapshot   EntryID
-	Commit     Index
 	Applied    Index
 	Handed     Index // handed out to be applied
 	Persisted  Index
@@ -31,25 +49,18 @@ type Status struct {
 
 	ReadsWaiting   int
 	UnappliedBytes uint64 // of entries that are not applied
-
-	// Configuration is the index of the one that counts; zero: the founding one.
-	Configuration Index
-	// Successor is to whom this replica is handing over; zero: it is not.
-	Successor ReplicaID
 }
 
 // Status makes no copies and allocates nothing.
 func (r *Raft) Status() Status {
 	return Status{
-		ID: r.cfg.ID, Role: r.role, Term: r.term, Vote: r.vote, Leader: r.leader, Halted: r.halted,
+		Office: r.Office(), ID: r.cfg.ID, Vote: r.vote, Halted: r.halted,
 		First: r.log.base.Index + 1, Last: r.log.last(), LastDigest: r.log.lastDigest(),
-		Snapshot: r.snapshot.EntryID, Commit: r.log.commitIndex, Applied: r.log.appliedIndex,
-		Handed: r.log.handedIndex, Persisted: r.log.persistedIndex,
+		Snapshot: r.snapshot.EntryID, Applied: r.log.appliedIndex, Handed: r.log.handedIndex,
+		Persisted:   r.log.persistedIndex,
 		DurableTerm: r.durableTerm, DurableVote: r.durableVote, Clock: r.clock,
 		ReadsWaiting:   len(r.lead.reads.waiting) + len(r.follower.reads.waiting),
 		UnappliedBytes: r.log.unappliedBytes,
-		Configuration:  r.members().Index,
-		Successor:      r.handover.target,
 	}
 }
 

@@ -938,7 +938,7 @@ func (c *checker) onRestart(i int) {
 	clear(r.loyal.preVotes)
 	r.pages = append(r.pages[:0], c.firstPage(i, base))
 	r.turned = true
-	r.st = core.Status{ID: st.ID, Term: st.Term, Vote: st.Vote, First: st.First, Applied: st.Applied, Snapshot: st.Snapshot}
+	r.st = core.Status{Office: core.Office{Term: st.Term}, ID: st.ID, Vote: st.Vote, First: st.First, Applied: st.Applied, Snapshot: st.Snapshot}
 	r.st.Last.Index = base
 	c.look(i)
 }

@@ -412,8 +412,8 @@ func (w *fakeWorld) powerLoss(i int) {
 func (w *fakeWorld) down(i int) {
 	d := w.disks[i]
 	w.cores[i] = &fakeCore{
-		st: core.Status{ID: w.cores[i].st.ID, Term: d.hard.Term, Vote: d.hard.Vote,
-			Commit: max(d.hard.Commit, d.snapshot.Index), Applied: d.snapshot.Index, Snapshot: d.snapshot.EntryID},
+		st: core.Status{Office: core.Office{Term: d.hard.Term, Commit: max(d.hard.Commit, d.snapshot.Index)},
+			ID: w.cores[i].st.ID, Vote: d.hard.Vote, Applied: d.snapshot.Index, Snapshot: d.snapshot.EntryID},
 		base: d.base, entries: append([]core.Entry(nil), d.entries...), founding: d.snapshot.Configuration,
 	}
 	w.states[i], w.revisions[i] = 0, 0

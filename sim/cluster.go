@@ -419,7 +419,7 @@ func (w *world) look(h *host) {
 		w.checker.onError(h.index, e)
 		return
 	}
-	s := h.replica.Core().Status()
+	s := h.replica.Core().Office()
 	if s.Configuration != h.configuration || !h.committed || s.Successor != h.successor {
 		h.lookAtMembers(&s)
 	}
@@ -438,7 +438,7 @@ func (w *world) look(h *host) {
 }
 
 // lookAtMembers notes how far a change or a handover has come.
-func (h *host) lookAtMembers(s *core.Status) {
+func (h *host) lookAtMembers(s *core.Office) {
 	committed := s.Commit >= s.Configuration
 	if committed && s.Role == core.RoleLeader && (!h.committed || s.Configuration > h.configuration) {
 		h.w.saw(triggerCommitted, h)
