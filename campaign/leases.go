@@ -89,7 +89,8 @@ func LeaseScenario(boundPPM uint32, driftPPM uint64, lease bool) *sim.Scenario {
 	return &s
 }
 
-// Run makes the table.
+// Run makes the table. If ctx ends before, it returns the lines that are whole,
+// and the error of ctx.
 func (x *Leases) Run(ctx context.Context) ([]LeaseLine, error) {
 	lines := make([]LeaseLine, len(x.Drifts))
 	for i, drift := range x.Drifts {
@@ -103,7 +104,7 @@ func (x *Leases) Run(ctx context.Context) ([]LeaseLine, error) {
 				Scenario: LeaseScenario(x.BoundPPM, drift, kind.lease), ClientsOnly: kind.clients,
 			})
 			if err != nil {
-				return nil, err
+				return lines[:i], err
 			}
 			for i, r := range results {
 				line.LeaseReads += uint64(r.Marks[sim.MarkLeaseRead])

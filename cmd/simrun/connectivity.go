@@ -1,12 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -62,9 +58,8 @@ than is right. Safety is checked in every run.`,
 
 // connect does the runs and prints what comes of them.
 func (p *program) connect(o campaign.ConnectivityOptions) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible()
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
 	line := newStatusLine(p.stderr, p.json)
 	if line.on {

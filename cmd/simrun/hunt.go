@@ -1,11 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -56,10 +52,8 @@ need is not there yet.`,
 
 // campaign runs a campaign and prints what comes of it.
 func (p *program) campaign(o campaign.Options) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible()
 	defer stop()
-	// The first signal ends the campaign with a summary, the second one at once.
-	context.AfterFunc(ctx, stop)
 
 	line := newStatusLine(p.stderr, p.json)
 	style := styleFor(p.stdout)

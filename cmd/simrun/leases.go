@@ -1,11 +1,7 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/signal"
 
 	"github.com/spf13/cobra"
 
@@ -28,34 +24,48 @@ written as Markdown. The exit code is 1 if a lease broke while the bound of
   simrun leases --seeds 50 --bound 200000`,
 		Args: noArguments("simrun"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-			defer stop()
-			line := newStatusLine(p.stderr, false)
-			x.Progress = func(done, of int) { line.show(fmt.Sprintf("%d of %d drifts", done, of)) }
-			lines, err := x.Run(ctx)
-			line.clear()
-			if err != nil {
-				return internal(err)
+			if x.Seeds < 1 {
+				return fmt.Errorf("--seeds %d: at least one run for each drift", x.Seeds)
 			}
-			for i := range lines {
-				if lines[i].Wrong() {
-					p.code = sim.Safety.ExitCode()
-				}
-			}
-			if p.json {
-				encoder := json.NewEncoder(p.stdout)
-				for i := range lines {
-					if err := encoder.Encode(&lines[i]); err != nil {
-						return internal(err)
-					}
-				}
-				return nil
-			}
-			return internal(campaign.WriteLeases(p.stdout, x.BoundPPM, lines))
+			return p.breakLeases(x)
 		},
 	}
-	cmd.Flags().Uint32Var(&x.BoundPPM, "bound", x.BoundPPM, "the bound that reads by lease state, in millionths")
-	cmd.Flags().IntVar(&x.Seeds, "seeds", x.Seeds, "runs for each drift and kind of read")
-	cmd.Flags().IntVar(&x.Jobs, "jobs", 0, "workers; 0 is one per core")
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.IntVar(&x.Seeds, "seeds", x.Seeds, "`number` of runs for each drift and kind of read")
+	f.Uint32Var(&x.BoundPPM, "bound", x.BoundPPM, "the bound that reads by lease state, in `millionths`")
+	f.IntVar(&x.Jobs, "jobs", 0, "`number` of workers (default one per core)")
 	return cmd
+}
+
+// breakLeases does the runs and prints the table.
+func (p *program) breakLeases(x campaign.Leases) error {
+	ctx, stop := interruptible()
+	defer stop()
+	line := newStatusLine(p.stderr, p.json)
+	if line.on {
+		x.Progress = func(done, of int) { line.show(fmt.Sprintf("%d of %d drifts", done, of)) }
+	}
+	lines, err := x.Run(ctx)
+	line.clear()
+	switch {
+	case ctx.Err() != nil:
+		p.code = campaign.ExitInterrupted
+	case err != nil:
+		return internal(err)
+	}
+	for i := range lines {
+		if lines[i].Wrong() {
+			p.code = sim.Safety.ExitCode()
+		}
+	}
+	if !p.json {
+		return internal(campaign.WriteLeases(p.stdout, x.BoundPPM, lines))
+	}
+	for i := range lines {
+		if err := campaign.WriteLine(p.stdout, &lines[i]); err != nil {
+			return internal(err)
+		}
+	}
+	return nil
 }

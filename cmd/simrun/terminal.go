@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -51,4 +54,12 @@ func (l *statusLine) clear() {
 		fmt.Fprint(l.file, "\r\x1b[K")
 		l.shown = false
 	}
+}
+
+// interruptible is done when the first signal comes, so that a command can end
+// with what it has; a second one ends the process at once.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
