@@ -33,6 +33,7 @@ func (s *splitmix) below(n uint64) uint64 { return s.next() % n }
 func TestAcceptance01MalformedMessages(t *testing.T) {
 	leader := newTestCluster(t, 3)
 	l := leader.elect()
+	leader.run(3) // so that time is not zero
 	leader.propose(l, 1, 2, 3)
 	leader.deliver()
 	fresh := newTestCluster(t, 3)
@@ -44,6 +45,20 @@ func TestAcceptance01MalformedMessages(t *testing.T) {
 	}
 	conf := Entry{EntryID: EntryID{Term: 1, Index: 1}, Kind: EntryConfiguration, Data: []byte{255, 1, 2}}
 	conf.Digest = conf.Chain(0)
+	at := leader.replicas[l].log
+	follower := leader.replicas[l%3+1]
+	behind := func(time uint64) AppendEntries {
+		e := Entry{EntryID: EntryID{Term: term, Index: at.lastIndex() + 1}, Kind: EntryCommand, Time: time}
+		e.Digest = e.Chain(at.lastDigest())
+		return AppendEntries{Prev: at.last(), PrevDigest: at.lastDigest(), Entries: []Entry{e}}
+	}
+	endless := AppendEntries{Prev: EntryID{Term: term, Index: ^Index(0) - 1}}
+	endless.Entries = []Entry{{EntryID: EntryID{Term: term, Index: ^Index(0)}, Kind: EntryCommand}}
+	endless.Entries[0].Digest = endless.Entries[0].Chain(0)
+	alone := Configuration{Voters: []ReplicaID{1}}
+	snapshot := func(i Index, time uint64, digest uint64) InstallSnapshot {
+		return InstallSnapshot{Snapshot: Snapshot{EntryID: EntryID{Term: term, Index: i}, Time: time, Digest: digest, Configuration: alone}}
+	}
 	for _, c := range []struct {
 		name string
 		to   *testReplica
@@ -73,13 +88,24 @@ func TestAcceptance01MalformedMessages(t *testing.T) {
 		{"snapshot chunk past its end", fresh.replicas[1],
 			Message{Kind: KindInstallSnapshot, Term: 1, InstallSnapshot: InstallSnapshot{Offset: ^uint64(0), Data: []byte{1},
 				Snapshot: Snapshot{EntryID: EntryID{Term: 1, Index: 9}, Configuration: Configuration{Voters: []ReplicaID{1}}}}}, true},
+		{"an entry as old as the one before it", follower, Message{Kind: KindAppendEntries, From: l, Term: term, AppendEntries: behind(at.lastTime())}, false},
+		{"an entry older than the one before it", follower, Message{Kind: KindAppendEntries, From: l, Term: term, AppendEntries: behind(at.lastTime() - 1)}, true},
+		{"an entry at the end of time", follower, Message{Kind: KindAppendEntries, From: l, Term: term, AppendEntries: behind(^uint64(0))}, true},
+		{"an entry at the end of all indices", fresh.replicas[1], Message{Kind: KindAppendEntries, Term: term, AppendEntries: endless}, true},
+		{"snapshot at the last index", fresh.replicas[1], Message{Kind: KindInstallSnapshot, Term: term, InstallSnapshot: snapshot(^Index(0), 0, 0)}, true},
+		{"snapshot at the end of time", fresh.replicas[1], Message{Kind: KindInstallSnapshot, Term: term, InstallSnapshot: snapshot(9, ^uint64(0), 0)}, true},
+		{"snapshot at another time than its entry", follower,
+			Message{Kind: KindInstallSnapshot, From: l, Term: term, InstallSnapshot: snapshot(at.lastIndex(), at.lastTime()+1, at.lastDigest())}, true},
+		{"a term that leaps", fresh.replicas[1], Message{Kind: KindAppendEntriesResponse, Term: 1 << 61}, true},
 		{"no kind", fresh.replicas[1], Message{Term: 1}, true},
 		{"another cluster", fresh.replicas[1], Message{Kind: KindAppendEntries, Term: 1, Cluster: 8}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := c.to.Clone()
 			m := c.m
-			m.To, m.From = r.cfg.ID, r.cfg.ID%3+1
+			if m.To = r.cfg.ID; m.From == 0 {
+				m.From = r.cfg.ID%3 + 1
+			}
 			if m.Cluster == 0 {
 				m.Cluster = 7
 			}
@@ -286,14 +312,14 @@ func generatedStarts(t *testing.T) (starts []*Raft) {
 	joiner.join(2)
 	starts = append(starts, joiner.replicas[2].Clone())
 	var joint, planned, handing, learners int
-	for seed := uint64(1); seed <= 12; seed++ {
+	for seed := uint64(1); seed <= 48; seed++ {
 		c := newChaos(t, 2000+seed)
 		for i := range 1200 {
 			c.quarter()
 			r := c.replicas[c.any()]
 			m := r.Configuration()
 			odd := m.IsJoint() && r.role == RoleLeader || r.handover.active()
-			if i%100 == 0 || odd && i%3 == 0 {
+			if i%400 == 0 || odd && i%3 == 0 {
 				starts = append(starts, r.Clone())
 				joint += count(m.IsJoint() && r.role == RoleLeader)
 				planned += count(len(m.Planned) > 0)
@@ -940,7 +966,7 @@ func TestAcceptance10SlowFollowerIsBoundedByTheWindow(t *testing.T) {
 // that fits, whatever happens to messages and leaders meanwhile.
 func TestAcceptance11EveryTagIsAnsweredExactlyOnce(t *testing.T) {
 	kinds := [...]InputKind{InputPropose, InputPropose, InputRead, InputRead, InputChange, InputTransfer, InputCampaign, InputResign}
-	var refused [RefusedTooManyMembers + 1]int
+	var refused [RefusedQuorumSilent + 1]int
 	for seed := splitmix(1); seed < 20; seed++ {
 		rng := seed
 		c := newTestCluster(t, 3)
@@ -1362,7 +1388,7 @@ func TestAcceptance16SameInputsSameHash(t *testing.T) {
 			t.Fatalf("hash %d differs: %x and %x", i, a[i], b[i])
 		}
 	}
-	const pinned = 0x45265b5cf4f6c2e4
+	const pinned = 0xdc790cd461708332
 	if last := a[len(a)-1]; last != pinned {
 		t.Errorf("last hash %#x, pinned %#x: if the state or the protocol was meant to change, pin the new one", last, uint64(pinned))
 	}

@@ -1,9 +1,6 @@
 package core
 
-import (
-	"github.com/seaworthy-raft/seaworthy/core/progress"
-	"github.com/seaworthy-raft/seaworthy/core/quorum"
-)
+import "github.com/seaworthy-raft/seaworthy/core/progress"
 
 // NextDeadline is after how many ticks this replica may next do something of
 // its own accord, at least 1: a host that has nothing else for it may let that
@@ -52,9 +49,6 @@ func (r *Raft) NextDeadline() uint32 {
 		}
 		if !r.handover.active() && (r.diskStalled() || r.preferred() != 0) {
 			d.next = 1 // someone to hand over to has come in touch, or may
-		}
-		if r.voters().Tally(r.heardFrom) != quorum.Won {
-			d.next = 1 // another quorum counts now, and was not heard
 		}
 	}
 	return d.next

@@ -161,23 +161,3 @@ func TestDeadlineAfterTheDiskHasRecovered(t *testing.T) {
 		t.Error("it does not stand")
 	}
 }
-
-// A change of the members may leave the leader with a quorum that it has not
-// heard for long: it steps down with the next tick.
-func TestDeadlineOfALeaderWhoseQuorumHasChanged(t *testing.T) {
-	c := newTestCluster(t, 3)
-	l := c.elect()
-	x, y := l%3+1, (l+1)%3+1
-	c.cut = func(m *Message) bool { return m.From == y }
-	c.run(12)
-	r := c.replicas[l]
-	for r.NextDeadline() < 2 {
-		c.run(1)
-	}
-	if why := c.change(l, 1, Operation{Kind: confchange.Remove, ID: x}); why != RefusedNone {
-		t.Fatal(why)
-	}
-	if d := checkDeadline(t, r.Raft); d != 1 {
-		t.Errorf("%d ticks", d)
-	}
-}

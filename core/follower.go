@@ -84,11 +84,10 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 	}
 	r.hearFrom(m.From, out)
 
-	// What the log has compacted is committed, and so matches.
+	// What is committed, or compacted, matches.
 	entries, verified := a.Entries, a.Prev.Index+Index(len(a.Entries))
-	if a.Prev.Index < r.log.base.Index {
-		skip := min(r.log.base.Index-a.Prev.Index, Index(len(entries)))
-		entries = entries[skip:]
+	if known := r.log.commitIndex; a.Prev.Index < known {
+		entries = entries[min(known-a.Prev.Index, Index(len(entries))):]
 	} else if !r.log.matches(a.Prev) {
 		resp := &r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse
 		resp.Reject, resp.Prev, resp.Round, resp.Sent = true, a.Prev.Index, a.Round, a.Sent

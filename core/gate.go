@@ -2,9 +2,17 @@ package core
 
 import "fmt"
 
-// termMax is a term that no cluster lives to see, so that there is always one
-// after it.
-const termMax = 1 << 62
+// Bounds that no cluster lives to see, so that there is always a term, an index
+// and a time after what a message brings. Log time stops at timeMax.
+//
+// A term may not leap by more than termLeapMax: one message of the last term there
+// is would end all elections for ever.
+const (
+	termMax     = 1 << 62
+	termLeapMax = 1 << 32
+	indexMax    = 1 << 62
+	timeMax     = 1<<56 - 1 // all that goes into a digest
+)
 
 // checkMessage is the gate: whatever a message holds is checked here, once,
 // before anything changes. It refuses what no replica that follows the
@@ -16,8 +24,8 @@ func (r *Raft) checkMessage(m *Message) error {
 		return fmt.Errorf("%w: kind %d", ErrBadMessage, m.Kind)
 	case m.Cluster != r.cfg.Cluster:
 		return fmt.Errorf("%w: of cluster %d", ErrBadMessage, m.Cluster)
-	case m.Term > termMax:
-		return fmt.Errorf("%w: in term %d", ErrBadMessage, m.Term)
+	case m.Term > termMax || m.Term > r.term+termLeapMax:
+		return fmt.Errorf("%w: in term %d, after %d", ErrBadMessage, m.Term, r.term)
 	case m.To != r.cfg.ID || m.From == r.cfg.ID || m.From == 0:
 		return fmt.Errorf("%w: from %d to %d", ErrBadMessage, m.From, m.To)
 	}
@@ -78,11 +86,19 @@ func (r *Raft) checkAppendEntries(m *Message) error {
 	if m.Term == 0 || a.Prev.Term > m.Term || a.Prev.Index == 0 && (a.Prev.Term != 0 || a.PrevDigest != 0) {
 		return fmt.Errorf("%w: append behind %v in term %d", ErrBadMessage, a.Prev, m.Term)
 	}
+	if a.Prev.Index > indexMax-Index(len(a.Entries)) {
+		return fmt.Errorf("%w: %d entries behind %v", ErrBadMessage, len(a.Entries), a.Prev)
+	}
 	prev, chain, time := a.Prev, a.PrevDigest, uint64(0)
+	if r.log.matches(prev) {
+		time = r.PositionTime(prev.Index)
+	}
 	for i := range a.Entries {
 		e := &a.Entries[i]
 		switch {
-		case e.Index != prev.Index+1 || e.Term < prev.Term || e.Term == 0 || e.Term > m.Term || e.Time < time:
+		case e.Time < time || e.Time > timeMax:
+			return fmt.Errorf("%w: entry %v at time %d behind %v at %d", ErrBadMessage, e.EntryID, e.Time, prev, time)
+		case e.Index != prev.Index+1 || e.Term < prev.Term || e.Term == 0 || e.Term > m.Term:
 			return fmt.Errorf("%w: entry %v behind %v in term %d", ErrBadMessage, e.EntryID, prev, m.Term)
 		case e.Kind != EntryCommand && e.Kind != EntryNoop && e.Kind != EntryConfiguration:
 			return fmt.Errorf("%w: entry %v of kind %d", ErrBadMessage, e.EntryID, e.Kind)
@@ -174,8 +190,8 @@ func (r *Raft) checkInstallSnapshot(m *Message) error {
 	c := &m.InstallSnapshot
 	s := &c.Snapshot
 	switch {
-	case m.Term == 0 || s.Index == 0 || s.Term == 0 || s.Term > m.Term:
-		return fmt.Errorf("%w: snapshot at %v in term %d", ErrBadMessage, s.EntryID, m.Term)
+	case m.Term == 0 || s.Index == 0 || s.Index > indexMax || s.Term == 0 || s.Term > m.Term || s.Time > timeMax:
+		return fmt.Errorf("%w: snapshot at %v, time %d, in term %d", ErrBadMessage, s.EntryID, s.Time, m.Term)
 	case c.Offset > s.Size || uint64(len(c.Data)) > s.Size-c.Offset:
 		return fmt.Errorf("%w: %d bytes at offset %d of a snapshot of %d", ErrBadMessage, len(c.Data), c.Offset, s.Size)
 	}
@@ -190,6 +206,9 @@ func (r *Raft) checkInstallSnapshot(m *Message) error {
 	}
 	if err := r.checkSender(m); err != nil {
 		return err
+	}
+	if t := r.PositionTime(s.Index); r.log.matches(s.EntryID) && s.Time != t {
+		return fmt.Errorf("%w: snapshot at %v, time %d, here it is %d", ErrBadMessage, s.EntryID, s.Time, t)
 	}
 	return r.checkAgainstCommitted(s.EntryID, s.Digest)
 }

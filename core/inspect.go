@@ -238,6 +238,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.id(r.durableVote)
 	h.word(uint64(r.writtenTerm))
 	h.id(r.writtenVote)
+	h.free(uint64(r.writtenCommit))
 	h.log(&r.log)
 	h.word(uint64(len(r.configurations)))
 	for i := range r.configurations {

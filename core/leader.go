@@ -146,7 +146,7 @@ func (r *Raft) leaderAppend(kind EntryKind, data []byte) EntryID {
 	e := Entry{
 		EntryID: EntryID{Term: r.term, Index: r.log.lastIndex() + 1},
 		Kind:    kind,
-		Time:    r.clock,
+		Time:    min(r.clock, timeMax),
 		Data:    data,
 	}
 	e.Digest = e.Chain(r.log.lastDigest())

@@ -104,10 +104,8 @@ func (l *raftLog) page(lo, hi Index, bytesMax uint64) (entries []Entry, bytes ui
 // forgetUnapplied no longer counts the entries up to i, which are about to be
 // applied.
 func (l *raftLog) forgetUnapplied(i Index) {
-	for j := max(l.appliedIndex, l.base.Index) + 1; j <= i; j++ {
-		if e := l.at(j); e != nil {
-			l.unappliedBytes -= e.Bytes()
-		}
+	for j := max(l.appliedIndex, l.base.Index) + 1; j <= min(i, l.lastIndex()); j++ {
+		l.unappliedBytes -= l.at(j).Bytes()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/core/progress"
+	"github.com/seaworthy-raft/seaworthy/core/quorum"
 )
 
 // Membership (dissertation §4). Every configuration is an entry of the log and
@@ -77,14 +78,16 @@ func (r *Raft) configurationAt(i Index) *Configuration {
 
 // mayStand says whether this replica may stand for election: it votes in the
 // configuration that counts, or in one that may count again, as nobody else
-// may have the entries that others need (dissertation §4.2.2).
+// may have the entries that others need (dissertation §4.2.2). For the same
+// reason a learner that is to be promoted may: others may know already that
+// they need its vote, and not get it, as its log is better than theirs.
 func (r *Raft) mayStand() bool {
 	if r.resigned || r.diskStalled() {
 		return false
 	}
 	committed := r.configurationAt(r.log.commitIndex).Index
 	for i := range r.configurations {
-		if c := &r.configurations[i]; c.Index >= committed && c.Votes(r.cfg.ID) {
+		if c := &r.configurations[i]; c.Index >= committed && (c.Votes(r.cfg.ID) || c.Promotes(r.cfg.ID)) {
 			return true
 		}
 	}
@@ -145,8 +148,12 @@ func (r *Raft) handleChange(tag uint64, change *Change, out *Ready) {
 		return
 	}
 	next, err := c.Begin(change.Operations)
-	if err != nil {
+	switch {
+	case err != nil:
 		r.refuse(out, tag, refusalOf(err))
+		return
+	case !r.hearsQuorum(&next):
+		r.refuse(out, tag, RefusedQuorumSilent)
 		return
 	}
 	id := r.appendConfiguration(next, out)
@@ -189,9 +196,16 @@ func (r *Raft) advanceChange(out *Ready) {
 			r.becomeFollower(out)
 		}
 	case len(c.Planned) > 0 && r.allCaughtUp(c):
-		r.appendConfiguration(c.Enter(), out)
+		if next := c.Enter(); r.hearsQuorum(&next) {
+			r.appendConfiguration(next, out)
+		}
 	}
 }
+
+// hearsQuorum says whether those who would decide are in touch. A configuration
+// counts at once: with others in it than those the leader could commit nothing
+// more, and who has the entry could not lead without them.
+func (r *Raft) hearsQuorum(c *Configuration) bool { return c.Joint().Tally(r.heardFrom) == quorum.Won }
 
 func (r *Raft) allCaughtUp(c *Configuration) bool {
 	for _, op := range c.Planned {

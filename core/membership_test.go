@@ -679,6 +679,132 @@ func TestRemovedReplicaIsToldAndLeftAlone(t *testing.T) {
 	}
 }
 
+// A replica that learns of its removal in the step that brings the entry and its
+// commit knows it after a restart as well.
+func TestRemovedReplicaRemembersItsRemoval(t *testing.T) {
+	c := newTestCluster(t, 4)
+	l := c.elect()
+	x := l%4 + 1
+	c.cut = func(m *Message) bool { return m.To == x && len(m.AppendEntries.Entries) > 0 }
+	if why := c.change(l, 1, Operation{Kind: confchange.Remove, ID: x}); why != RefusedNone {
+		t.Fatal(why)
+	}
+	c.deliver()
+	if c.replicas[l].log.commitIndex < c.members(l).Index {
+		t.Fatal("not committed")
+	}
+	c.cut = nil
+	c.run(6)
+	c.cut = func(m *Message) bool { return m.To == x }
+	if c.happened(x, Event{EventRemoved, x}) != 1 || c.replicas[x].mayStand() {
+		t.Fatalf("%+v", c.replicas[x].Status())
+	}
+	c.restart(x)
+	if c.replicas[x].mayStand() {
+		t.Fatalf("it has forgotten: %+v", c.replicas[x].Status())
+	}
+}
+
+// A change after which those who decide are not in touch would be the last one
+// for a long time: two of three voters are a majority, and one of them is to go
+// while the third is down.
+func TestChangeIsRefusedWhenThoseWhoWouldDecideAreSilent(t *testing.T) {
+	c := newTestCluster(t, 3)
+	l := c.elect()
+	dead, other := l%3+1, (l+1)%3+1
+	c.crash(dead)
+	c.run(30)
+	for _, kind := range []confchange.OperationKind{confchange.Remove, confchange.Demote} {
+		if why := c.change(l, 1, Operation{Kind: kind, ID: other}); why != RefusedQuorumSilent {
+			t.Fatalf("%v: %v", kind, why)
+		}
+	}
+	c.run(50)
+	if c.leader() != l || c.members(l).Index != 0 {
+		t.Fatalf("leader %d, %+v", c.leader(), c.members(l))
+	}
+	// The dead one may go, and then the other.
+	c.mustChange(Operation{Kind: confchange.Remove, ID: dead})
+	c.mustChange(Operation{Kind: confchange.Remove, ID: other})
+}
+
+// A plan waits as well: two of five voters are down, and it is two others that are
+// to be replaced.
+func TestPlanWaitsForThoseWhoWouldDecide(t *testing.T) {
+	c := newTestCluster(t, 5)
+	l := c.elect()
+	at := func(n ReplicaID) ReplicaID { return (l-1+n)%5 + 1 }
+	if why := c.change(l, 1, Operation{Kind: confchange.AddVoter, ID: 6},
+		Operation{Kind: confchange.Remove, ID: at(1)}, Operation{Kind: confchange.Remove, ID: at(2)}); why != RefusedNone {
+		t.Fatal(why)
+	}
+	c.run(3)
+	st := c.replicas[at(3)].disk
+	c.crash(at(3))
+	c.crash(at(4))
+	c.run(30)
+	c.join(6)
+	c.run(30)
+	if p := c.replicas[l].peer(6); !p.CatchUp.Done || c.members(l).IsJoint() || c.leader() != l {
+		t.Fatalf("leader %d, %+v, %+v", c.leader(), c.members(l), p)
+	}
+	c.start(at(3), st, 9, c.replicas[l].cfg.Limits)
+	c.run(30)
+	if m := c.members(c.leader()); !m.Votes(6) || m.Has(at(1)) || m.Has(at(2)) || m.IsJoint() {
+		t.Fatalf("%+v", m)
+	}
+}
+
+// The leader has promoted a learner, and nobody knows; the next one has told
+// nobody but that learner what it began with, and is gone. Of the two voters that
+// are left one needs the learner's vote, and does not get it: so the learner
+// stands, though nothing it knows says yet that it votes.
+func TestLearnerWhoseVoteIsNeededStands(t *testing.T) {
+	c := newTestCluster(t, 3)
+	l := c.elect()
+	a, b := l%3+1, (l+1)%3+1
+	c.run(5)
+	c.join(4)
+	if why := c.change(l, 1, Operation{Kind: confchange.AddVoter, ID: 4}); why != RefusedNone {
+		t.Fatal(why)
+	}
+	c.cut = func(m *Message) bool { return m.From == l && c.members(l).Votes(4) }
+	for n := 0; !c.members(l).Votes(4); n++ {
+		if c.run(1); n > 100 {
+			t.Fatal("it is not promoted")
+		}
+	}
+	c.cut = func(m *Message) bool {
+		return m.From == l || m.To == l || m.From == a && m.To == b && m.Kind == KindAppendEntries
+	}
+	for n := 0; c.replicas[a].role != RoleLeader; n++ {
+		if c.tick(a, 1); n < 10 {
+			c.tick(b, 1) // as long as they would stick to the one before
+			c.tick(4, 1)
+		}
+		if c.deliver(); n > 200 {
+			t.Fatal("no second leader")
+		}
+	}
+	c.deliver()
+	if c.members(a).Votes(4) || c.replicas[4].log.last() != c.replicas[a].log.last() ||
+		c.replicas[b].log.last().Term == c.replicas[a].term {
+		t.Fatalf("%+v, %+v", c.replicas[4].Status(), c.replicas[b].Status())
+	}
+	term := c.replicas[a].term
+	c.crash(a)
+	c.cut = nil
+	for n := 0; ; n++ {
+		c.run(1)
+		if got := c.leader(); got != 0 && c.replicas[got].term > term && c.members(got).Votes(4) && c.replicas[got].log.commitIndex >= c.members(got).Index {
+			break
+		}
+		if n > 200 {
+			t.Fatalf("%d and %d, a majority of what is committed, elect nobody", l, b)
+		}
+	}
+}
+
 // A snapshot right before a configuration that is not committed: what counted
 // before it goes into the snapshot, and counts again if its entry goes.
 func TestSnapshotBeforeAnUncommittedConfiguration(t *testing.T) {

@@ -114,6 +114,8 @@ type Raft struct {
 	durableVote ReplicaID
 	writtenTerm Term // handed out to be written
 	writtenVote ReplicaID
+	// writtenCommit is what the disk will say is committed.
+	writtenCommit Index
 
 	log raftLog
 	// configurations are those from the one in force at the log's base on: the
@@ -188,6 +190,7 @@ func New(cfg Config, st State) (*Raft, error) {
 	}
 	r.durableTerm, r.durableVote = st.HardState.Term, st.HardState.Vote
 	r.writtenTerm, r.writtenVote = st.HardState.Term, st.HardState.Vote
+	r.writtenCommit = st.HardState.Commit
 	r.log.acceptTerm = last.Term
 	r.log.persistedIndex = last.Index
 	r.log.commitIndex = max(st.HardState.Commit, st.Snapshot.Index)
@@ -379,11 +382,11 @@ func (r *Raft) finish(before outline, out *Ready) {
 		out.Entries, _ = r.log.page(r.appendedFrom, r.log.lastIndex(), ^uint64(0))
 	}
 	if r.term != r.writtenTerm || r.vote != r.writtenVote ||
-		len(out.Entries) > 0 || out.Truncate != 0 || out.Reset || out.Compact != 0 || r.tellsOwnRemoval(out) {
+		len(out.Entries) > 0 || out.Truncate != 0 || out.Reset || out.Compact != 0 || r.owesOwnRemoval() {
 		out.WriteSet = true
 		out.HardState = HardState{r.term, r.vote, min(r.log.commitIndex, r.log.persistedIndex)}
 		out.Mark = r.log.mark()
-		r.writtenTerm, r.writtenVote = r.term, r.vote
+		r.writtenTerm, r.writtenVote, r.writtenCommit = r.term, r.vote, out.HardState.Commit
 	}
 	if l := &r.log; l.handedIndex == l.appliedIndex && l.commitIndex > l.handedIndex {
 		out.Committed, _ = l.page(l.handedIndex+1, l.commitIndex, r.cfg.Limits.ApplyBytes)
@@ -398,16 +401,13 @@ func (r *Raft) finish(before outline, out *Ready) {
 	out.WantJitter = r.jitterUsed
 }
 
-// tellsOwnRemoval says whether this replica has learnt that it is a member no
-// longer. With that its commit index is written, so that it still knows after a
-// restart and stays quiet.
-func (r *Raft) tellsOwnRemoval(out *Ready) bool {
-	for _, e := range out.Events {
-		if e.Kind == EventRemoved && e.Replica == r.cfg.ID {
-			return true
-		}
-	}
-	return false
+// owesOwnRemoval says whether this replica knows that it is a member no longer,
+// and would have forgotten after a restart: the commit index on its disk lies
+// before, and may be written up to there.
+func (r *Raft) owesOwnRemoval() bool {
+	c := r.members()
+	return max(r.writtenCommit, r.snapshot.Index) < c.Index && c.Index <= min(r.log.commitIndex, r.log.persistedIndex) &&
+		!c.Has(r.cfg.ID)
 }
 
 // appendEntry writes e at the end of the log. A configuration takes effect
@@ -509,7 +509,7 @@ func checkConfig(cfg *Config) error {
 	switch {
 	case cfg.ID == 0:
 		return fmt.Errorf("%w: replica id is zero", ErrConfig)
-	case cfg.HeartbeatTicks == 0 || cfg.ElectionTicks < 3*cfg.HeartbeatTicks || cfg.ElectionTicks > 1<<20:
+	case cfg.HeartbeatTicks == 0 || cfg.HeartbeatTicks > cfg.ElectionTicks/3 || cfg.ElectionTicks > 1<<20:
 		return fmt.Errorf("%w: election timeout of %d ticks with a heartbeat every %d: want at least 3 heartbeats, at most %d ticks",
 			ErrConfig, cfg.ElectionTicks, cfg.HeartbeatTicks, 1<<20)
 	case l.EntryBytes == 0 || l.MessageBytes == 0 || l.InflightMessages == 0 || l.InflightBytes == 0 ||
@@ -531,10 +531,13 @@ func checkState(st *State) error {
 			return fmt.Errorf("%w: configuration of index %d in a snapshot at %v", ErrState, c.Index, st.Snapshot.EntryID)
 		}
 	}
+	if s, n := &st.Snapshot, Index(len(st.Entries)); st.HardState.Term > termMax || s.Index > indexMax || s.Time > timeMax || st.Base.Index > indexMax-n {
+		return fmt.Errorf("%w: term %d, snapshot at %v, time %d, %d entries behind %v", ErrState, st.HardState.Term, s.EntryID, s.Time, n, st.Base)
+	}
 	prev, chain, time := st.Base, st.BaseDigest, st.BaseTime
 	for i := range st.Entries {
 		e := &st.Entries[i]
-		if e.Index != prev.Index+1 || e.Term < prev.Term || e.Time < time {
+		if e.Index != prev.Index+1 || e.Term < prev.Term || e.Term > termMax || e.Time < time || e.Time > timeMax {
 			return fmt.Errorf("%w: entry %v at %d follows %v at %d", ErrState, e.EntryID, e.Time, prev, time)
 		}
 		if e.Digest != e.Chain(chain) {

@@ -199,6 +199,9 @@ const (
 	RefusedTwice
 	RefusedNoVoters
 	RefusedTooManyMembers
+	// RefusedQuorumSilent: too many of those who would decide then were not heard
+	// for an election timeout. The cluster would stand still until they come back.
+	RefusedQuorumSilent
 )
 
 var refusalNames = [...]string{
@@ -208,6 +211,7 @@ var refusalNames = [...]string{
 	"no entry of the term committed yet", "a change is pending", "configuration moved on",
 	"nothing changes", "id used before", "no such member", "two operations on one replica",
 	"no voters would be left", "too many members",
+	"too many who would decide are silent",
 }
 
 func (r RefusalReason) String() string {

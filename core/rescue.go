@@ -5,6 +5,10 @@ import (
 	"slices"
 )
 
+// rescueTerms is how many terms a rescue skips: those who are lost may have led
+// some that the rescued replica never heard of, and have left entries there.
+const rescueTerms = 1 << 16
+
 // Rescue is the way out when a majority of the voters is lost for good: it
 // makes the entry, and the hard state along with it, that have voters alone
 // decide from now on. To be done on one replica, the one of the survivors whose
@@ -40,7 +44,7 @@ func Rescue(st *State, voters []ReplicaID) (Entry, HardState, error) {
 		return Entry{}, HardState{}, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	e := Entry{
-		EntryID: EntryID{Term: r.term + 1, Index: c.Index},
+		EntryID: EntryID{Term: r.term + rescueTerms, Index: c.Index},
 		Kind:    EntryConfiguration,
 		Time:    r.log.lastTime(),
 		Data:    c.Append(nil),

@@ -62,7 +62,11 @@ func (l *lookout) snapshotTaken(c *checker, i int, st *core.Status) {
 
 // stands: replica i has begun to stand for election, or to ask if it could.
 func (l *lookout) stands(c *checker, i int, st *core.Status) {
-	l.markIf(!c.configuration(i).Votes(st.ID), MarkCandidateOfPreviousConfiguration)
+	if conf := c.configuration(i); !conf.Votes(st.ID) {
+		promised := conf.Promotes(st.ID)
+		l.markIf(promised, MarkLearnerStands)
+		l.markIf(!promised, MarkCandidateOfPreviousConfiguration)
+	}
 }
 
 // electedBy: replica i was elected, in the configuration that counts there.
@@ -158,6 +162,8 @@ func (l *lookout) answered(a *replica.Answer) {
 		l.mark(MarkChangeRefusedMoved)
 	case core.RefusedNoVoters:
 		l.mark(MarkChangeRefusedLastVoter)
+	case core.RefusedQuorumSilent:
+		l.mark(MarkChangeRefusedSilent)
 	case core.RefusedNoTarget:
 		l.mark(MarkTransferRefusedTarget)
 	}

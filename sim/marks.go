@@ -152,12 +152,14 @@ const (
 	MarkChangeRefusedPending
 	MarkChangeRefusedMoved
 	MarkChangeRefusedLastVoter
+	MarkChangeRefusedSilent
 	MarkLearnerAdded
 	MarkLearnerPromoted
 	MarkLearnerDemoted
 	MarkLearnerStays
 	MarkLearnerUpdated
 	MarkLearnersHeld
+	MarkLearnerStands
 	MarkCatchUpRepeated
 	MarkReplicaJoined
 	MarkLeaderRemoved
@@ -352,6 +354,8 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkRemovedDisturbs:                    {"removed-disturbs", "B160", "a removed replica asked for votes"},
 	MarkRemovedTold:                        {"removed-told", "", "a replica learnt of its own removal"},
 	MarkRemovedStopped:                     {"removed-stopped", "", "a removed replica was taken away for good"},
+	MarkChangeRefusedSilent:                {"change-refused-silent", "", "a change was refused because those who would decide are not in touch"},
+	MarkLearnerStands:                      {"learner-stands", "", "a learner that is to be promoted stood for election"},
 	MarkVoteOfNonVoter:                     {"vote-of-non-voter", "", "a replica gave its vote that has none by its own configuration"},
 	MarkCandidateOfPreviousConfiguration:   {"candidate-of-previous-configuration", "B090", "a replica stood for election that votes only if its latest configuration is not committed"},
 	MarkStrangerHeard:                      {"stranger-heard", "B095", "a message of a replica that is no member reached a leader"},

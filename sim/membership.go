@@ -302,13 +302,13 @@ func (c *checker) checkStands(i int, st *core.Status) {
 		st.Role, st.Term, members(c.configuration(i)), st.Commit)
 }
 
-// mayStand says whether replica i votes in any configuration of its log from
-// the one on that it knows to be committed.
+// mayStand says whether replica i votes, or is to be promoted, in any
+// configuration of its log from the one on that it knows to be committed.
 func (c *checker) mayStand(i int, commit core.Index) bool {
 	pages := c.replicas[i].pages
 	for n := len(pages) - 1; n >= 0; n-- {
 		page := &c.configurations[pages[n]]
-		if page.conf.Votes(c.replicas[i].id) {
+		if id := c.replicas[i].id; page.conf.Votes(id) || page.conf.Promotes(id) {
 			return true
 		}
 		if page.id.Index <= commit {

@@ -792,6 +792,7 @@ var situationsOfMembers = []situation{
 	{MarkChangeRefusedPending, 0, refused(core.RefusedChangePending)},
 	{MarkChangeRefusedMoved, 0, refused(core.RefusedConfigurationMoved)},
 	{MarkChangeRefusedLastVoter, 0, refused(core.RefusedNoVoters)},
+	{MarkChangeRefusedSilent, 0, refused(core.RefusedQuorumSilent)},
 	{MarkTransferRefusedTarget, 0, refused(core.RefusedNoTarget)},
 	{MarkLearnerAdded, 0, func(w *fakeWorld) { w.learner() }},
 	{MarkLearnerPromoted, 0, func(w *fakeWorld) { w.grow(1); w.enter(0) }},
@@ -842,6 +843,7 @@ var situationsOfMembers = []situation{
 		w.follow(0, 2)
 		w.candidate(2, 2)
 	}},
+	{MarkLearnerStands, 0, func(w *fakeWorld) { w.grow(1); w.follow(0, 3); w.candidate(3, 2) }},
 	{MarkStrangerHeard, 0, func(w *fakeWorld) { w.receive(w.message(core.KindReadIndex, 3, 0)) }},
 	{MarkQuorumShrunkCommits, 4, func(w *fakeWorld) {
 		w.command(0, "x")

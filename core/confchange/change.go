@@ -111,13 +111,10 @@ func (c *Configuration) Begin(operations []Operation) (Configuration, error) {
 	next.dropVainPlans()
 	next = next.enter(effective)
 	// The plan has to lead somewhere as well.
-	end := next.enter(next.Planned)
+	end := next.Enter()
 	for _, n := range [...]*Configuration{&next, &end} {
-		switch {
-		case len(n.Voters) == 0:
-			return Configuration{}, ErrNoVoters
-		case len(n.Voters) > quorum.VotersMax || len(n.Learners) > LearnersMax || len(n.Planned) > PlannedMax:
-			return Configuration{}, ErrTooMany
+		if err := n.checkBounds(); err != nil {
+			return Configuration{}, err
 		}
 	}
 	if next.same(c) {

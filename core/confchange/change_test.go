@@ -157,6 +157,13 @@ func TestWaysOfAChange(t *testing.T) {
 	}
 }
 
+func promoted(ids set) (plan []Planned) {
+	for _, id := range ids {
+		plan = append(plan, Planned{Promote, id})
+	}
+	return plan
+}
+
 func TestWhatIsNoConfiguration(t *testing.T) {
 	many := upTo(100)
 	for name, c := range map[string]Configuration{
@@ -175,6 +182,7 @@ func TestWhatIsNoConfiguration(t *testing.T) {
 		"plan for nobody":               {Voters: set{1, 2}, Planned: []Planned{{Remove, 1}}},
 		"plan to promote a voter":       {Voters: set{1, 2}, Planned: []Planned{{Promote, 1}}},
 		"plan to remove a learner":      {Voters: set{1}, Learners: set{2, 3}, Planned: []Planned{{Remove, 2}, {Promote, 3}}},
+		"plan for too many voters":      {Voters: set{100}, Learners: many[:32], Planned: promoted(many[:32])},
 		"plan to add":                   {Voters: set{1}, Learners: set{2}, Planned: []Planned{{AddVoter, 2}}},
 		"two plans for one, not sorted": {Voters: set{1, 3}, Learners: set{2}, Planned: []Planned{{Promote, 2}, {Remove, 1}}},
 	} {

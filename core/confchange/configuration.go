@@ -146,12 +146,9 @@ var ErrForm = errors.New("confchange: not a configuration")
 // Check says whether c is one that decides: it has voters, its sets are sorted
 // and apart where they must be, and it keeps to the bounds.
 func (c *Configuration) Check() error {
-	if len(c.Voters) == 0 {
-		return fmt.Errorf("%w: no voters", ErrForm)
-	}
-	if len(c.Voters) > quorum.VotersMax || len(c.Outgoing) > quorum.VotersMax || len(c.Learners) > LearnersMax {
-		return fmt.Errorf("%w: %d voters, %d outgoing, at most %d; %d learners, at most %d", ErrForm,
-			len(c.Voters), len(c.Outgoing), quorum.VotersMax, len(c.Learners), LearnersMax)
+	if err := c.checkBounds(); err != nil {
+		return fmt.Errorf("%w: %w: %d voters, %d outgoing, at most %d; %d learners, at most %d; %d planned, at most %d", ErrForm, err,
+			len(c.Voters), len(c.Outgoing), quorum.VotersMax, len(c.Learners), LearnersMax, len(c.Planned), PlannedMax)
 	}
 	for _, set := range [...][]ids.ReplicaID{c.Voters, c.Outgoing, c.Learners} {
 		for i, id := range set {
@@ -175,6 +172,20 @@ func (c *Configuration) Check() error {
 	return c.checkPlanned()
 }
 
+// checkBounds says whether someone decides, and nobody is too much.
+func (c *Configuration) checkBounds() error {
+	switch {
+	case len(c.Voters) == 0:
+		return ErrNoVoters
+	case len(c.Voters) > quorum.VotersMax || len(c.Outgoing) > quorum.VotersMax ||
+		len(c.Learners) > LearnersMax || len(c.Planned) > PlannedMax:
+		return ErrTooMany
+	}
+	return nil
+}
+
+// checkPlanned: what is planned names those who are there, waits for somebody,
+// and leads to what keeps to the bounds.
 func (c *Configuration) checkPlanned() error {
 	promotes := false
 	for i, op := range c.Planned {
@@ -189,8 +200,15 @@ func (c *Configuration) checkPlanned() error {
 			return fmt.Errorf("%w: %v of replica %d is planned", ErrForm, op.Kind, op.ID)
 		}
 	}
-	if len(c.Planned) > 0 && !promotes || len(c.Planned) > PlannedMax {
+	if len(c.Planned) == 0 {
+		return nil
+	}
+	if !promotes {
 		return fmt.Errorf("%w: %d operations are planned, and wait for nobody", ErrForm, len(c.Planned))
+	}
+	end := c.Enter()
+	if err := end.checkBounds(); err != nil {
+		return fmt.Errorf("%w: %w: the plan leads to %d voters and %d learners", ErrForm, err, len(end.Voters), len(end.Learners))
 	}
 	return nil
 }
