@@ -192,8 +192,9 @@ func (r *Replica) Transfer(tag uint64, target core.ReplicaID) {
 	r.request(core.Input{Kind: core.InputTransfer, Tag: tag, Target: target})
 }
 
-// Campaign asks this replica to stand for election now, unless others hear a
-// leader. It is answered at once; whether it wins, Leader will tell.
+// Campaign asks this replica to stand for election now. It is refused while this
+// one hears a leader, or may not stand; otherwise it is answered at once, and
+// whether it wins, Leader will tell.
 func (r *Replica) Campaign(tag uint64) {
 	r.request(core.Input{Kind: core.InputCampaign, Tag: tag})
 }

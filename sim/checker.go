@@ -113,6 +113,9 @@ type durableView interface {
 //	onInstall     its state machine was restored from a snapshot
 //	onAnswer      it answers a proposal or read
 //	onAnswered    it answers what was asked about members or leadership
+//	onResign      it is about to be asked not to lead any more
+//	onResigned    it says that it does not, and will not
+//	onTransferred it says that who was to take over leads
 //	onMembers     it tells which configuration counts
 //	onEvent       it tells an operator of something
 //	onError       it has returned an error, or halted
@@ -178,9 +181,12 @@ type looked struct {
 	// that one came to nothing.
 	handoverFrom uint64
 	aborted      bool
-	asking       asking
-	contact      contact
-	forwarding   forwarding
+	// Resigning: this incarnation was asked not to lead any more; resigned: it has
+	// said that it will not.
+	resigning, resigned bool
+	asking              asking
+	contact             contact
+	forwarding          forwarding
 	// In the event under way: the newer term that it has just heard of, and has to
 	// be in; the leader of an older term that it has just heard and owes an
 	// answer; and the vote that it has no reason to refuse.
@@ -235,10 +241,12 @@ type owed struct {
 }
 
 // asking is a read that is being handed to a replica: how many waited before
-// it, and whether it was refused at once.
+// it, whether it was refused at once, and if it was handed to a leader, how
+// things stood there.
 type asking struct {
 	waiting int
 	refused bool
+	led     ledBy
 }
 
 // invariantEvery is how many looks there are between two that ask the core for
@@ -318,6 +326,10 @@ func (c *checker) look(i int) {
 	st := r.core.Status()
 	if st.Halted != core.HaltNone {
 		c.fail(i, PropertyNoHalt, "halted: %v", st.Halted)
+		return
+	}
+	if r.resigned && st.Role != core.RoleFollower {
+		c.fail(i, PropertyHandover, "it has resigned, and is a %v in term %d", st.Role, st.Term)
 		return
 	}
 	c.looks++
@@ -931,6 +943,7 @@ func (c *checker) onRestart(i int) {
 	r.digests[base] = chain
 	r.applied, r.state, r.durableTerm = 0, 0, 0
 	r.heard, r.aborted, r.suspect = heard{}, false, false
+	r.resigning, r.resigned = false, false
 	r.forwarding, r.owes, r.due = forwarding{}, owed{}, owed{}
 	r.newer = 0
 	r.loyal.since, r.loyal.free = c.view.ticks(i), false

@@ -105,6 +105,7 @@ type request struct {
 	change core.Change
 	target core.ReplicaID
 	led    bool // the replica led when it was asked
+	term   core.Term
 }
 
 // requests are in slots that are used again; a tag is a slot and a serial.
@@ -528,7 +529,7 @@ func (h *host) read(tag uint64, q *request) {
 	switch q.reading {
 	case readByLease:
 		h.replica.ReadLease(tag, q.bytes, h.w.scenario.LeaseDriftPPM)
-		h.w.checker.onLease(h.index)
+		q.asked.led = h.w.checker.onLease(h.index)
 	case readBarrier:
 		h.replica.Barrier(tag)
 	default:

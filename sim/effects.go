@@ -173,6 +173,9 @@ func (c *checker) onRead(i int, lease bool) question {
 	c.lookout.read(c, i)
 	st := c.replicas[i].core.Status()
 	c.replicas[i].asking = asking{waiting: st.ReadsWaiting}
+	if st.Role == core.RoleLeader {
+		c.replicas[i].asking.led = c.ledBy(i, st.Term)
+	}
 	return c.question(i, &st, lease)
 }
 
@@ -181,7 +184,10 @@ func (c *checker) onRead(i int, lease bool) question {
 // releases it by its lease only as long as nobody has led a later term: so it
 // is as the clocks keep to the bound that was stated with the read
 // (dissertation §6.4.1).
-func (c *checker) onLease(i int) {
+//
+// One that was not released needs a round like any other: it returns who led
+// when it was asked.
+func (c *checker) onLease(i int) (led ledBy) {
 	if c.broken {
 		return
 	}
@@ -197,6 +203,10 @@ func (c *checker) onLease(i int) {
 		return
 	}
 	c.lookout.lease(c, i, &st, released)
+	if !released {
+		led = r.asking.led
+	}
+	return led
 }
 
 // onAnswered: replica i answers what was asked about members or leadership. A
@@ -217,6 +227,40 @@ func (c *checker) onAnswered(i int, a *replica.Answer) {
 	if a.Index > c.top() || c.committed[a.Index].kind != core.EntryConfiguration {
 		c.fail(i, PropertyAnswers, "it answers a change as committed at %d, where no configuration is", a.Index)
 	}
+}
+
+// onResign: replica i is about to be asked not to lead any more, until it is
+// started again.
+func (c *checker) onResign(i int) { c.replicas[i].resigning = true }
+
+// onResigned: it says that it will not. From now on it stands for no election.
+func (c *checker) onResigned(i int) {
+	if c.broken {
+		return
+	}
+	c.replicas[i].resigned = true
+	c.look(i)
+}
+
+// onTransferred: replica i, asked to hand over when it was in the term since,
+// says that leader has taken over: that one has led a later term, or is this one,
+// and led already.
+func (c *checker) onTransferred(i int, leader core.ReplicaID, since core.Term) {
+	if c.broken {
+		return
+	}
+	k := c.position(leader)
+	first := since + 1
+	if k == i {
+		first = since
+	}
+	for term := first; k >= 0 && term <= c.termMax; term++ {
+		if c.terms.at(term).leader == uint8(k+1) {
+			return
+		}
+	}
+	c.fail(i, PropertyHandover, "it says that replica %d has taken over, as it was asked in term %d; that one has led no later term",
+		leader, since)
 }
 
 // onAnswer: a proposal is answered by the reply of the very entry that holds

@@ -21,7 +21,8 @@ type standing struct {
 	// Last is where the durable log ends, or the durable snapshot if there is
 	// nothing behind it.
 	Last core.EntryID
-	// Configuration is the latest in the durable log, committed or not. MayStand
+	// Configuration is the latest in its log, committed or not, or was when it went
+	// down. MayStand
 	// says that it may stand for election even without a vote in that one: it has
 	// one in an earlier configuration, and does not know that a later one is
 	// committed.

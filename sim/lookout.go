@@ -170,7 +170,7 @@ func (l *lookout) elected(c *checker, i int, st *core.Status) {
 func (l *lookout) deposed(c *checker, i int, st *core.Status) {
 	r := &c.replicas[i]
 	old := &r.st
-	if st.Term == old.Term {
+	if st.Term == old.Term && old.Successor == 0 && !r.resigning && c.configuration(i).Votes(st.ID) {
 		l.mark(MarkStepDownNoQuorum)
 		for k := range c.replicas {
 			o := &c.replicas[k]
@@ -549,8 +549,10 @@ func (l *lookout) down(c *checker, i int, power bool) {
 	d := r.disk.Durable()
 	l.markIf(d.Last.Index < st.Last.Index, MarkUnsyncedLost)
 	l.markIf(st.Vote != 0 && (d.HardState.Term < st.Term || d.HardState.Term == st.Term && d.HardState.Vote != st.Vote), MarkUnsyncedVoteLost)
-	l.markIf(!quorum(&c.configurations[c.committedPage(c.top())].conf, func(id core.ReplicaID) bool {
+	dark := func(id core.ReplicaID) bool {
 		k := c.position(id)
-		return k < 0 || !l.sights[k].noPower || l.up>>k&1 != 0
-	}), MarkPowerLossMajority)
+		return k >= 0 && l.sights[k].noPower && l.up>>k&1 == 0
+	}
+	conf := &c.configurations[c.committedPage(c.top())].conf
+	l.markIf(majority(conf.Voters, dark) || majority(conf.Outgoing, dark), MarkPowerLossMajority)
 }

@@ -139,7 +139,8 @@ func (l *lookout) event(c *checker, i int, e core.Event) {
 
 // lease: a read that may rest on a lease was handed to leader i.
 func (l *lookout) lease(c *checker, i int, st *core.Status, released bool) {
-	switch {
+	switch joint := c.configuration(i).Joint(); {
+	case joint.Alone(st.ID): // it needs no lease
 	case released:
 		l.mark(MarkLeaseRead)
 	case st.Commit <= c.top() && c.committed[st.Commit].term != st.Term:

@@ -387,11 +387,11 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkHandoverRefusedProposal: {"handover-refused-proposal", "B157", "a leader refused a proposal because it was handing over"},
 	MarkDiskStallHandover:       {"disk-stall-handover", "", "a leader handed over because its disk stood still"},
 	MarkPriorityHandover:        {"priority-handover", "", "a leader handed over to a voter of higher priority"},
-	MarkResigned:                {"resigned", "B017", "a leader handed over because it was about to be shut down"},
+	MarkResigned:                {"resigned", "B017", "a leader handed over, and another one leads, because it was about to be shut down"},
 	MarkCampaignAsked:           {"campaign-asked", "", "a replica was asked to stand for election"},
 
 	MarkLeaseRead:              {"lease-read", "", "a leader answered a read by its lease"},
-	MarkLeaseExpired:           {"lease-expired", "B150", "a read came to a leader whose lease had ended"},
+	MarkLeaseExpired:           {"lease-expired", "B150", "a read came to a leader that held no lease any more"},
 	MarkLeaseBeforeOwnCommit:   {"lease-before-own-commit", "B149", "a read came to a leader that had not committed in its term, and so had no lease"},
 	MarkLeaseVoidAfterTransfer: {"lease-void-after-transfer", "", "a read came to a leader without a lease, as it had asked another to stand"},
 	MarkVoteRefusedFresh:       {"vote-refused-fresh", "B145", "a replica refused its vote because it had just started"},

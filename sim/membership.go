@@ -143,6 +143,14 @@ func (c *checker) checkOneStep(i int, st *core.Status, before, next *writtenConf
 		c.fail(i, PropertyOneStep, "its log has the configuration %v, which the leader of that term has not", next.id)
 		return
 	}
+	if why := notOneStep(&before.conf, &next.conf); why != "" {
+		c.fail(i, PropertyOneStep, "configuration %v is no step from %v: %s: %s, then %s",
+			next.id, before.id, why, members(&before.conf), members(&next.conf))
+		return
+	}
+	if c.checkIdsNeverReturn(i, before, next); c.broken {
+		return
+	}
 	if st.Role != core.RoleLeader || st.Term != next.id.Term {
 		return // it is seen for the first time after its leader went down or stepped down, and may know less now
 	}
@@ -155,14 +163,7 @@ func (c *checker) checkOneStep(i int, st *core.Status, before, next *writtenConf
 	if before.id.Index > st.Commit {
 		c.fail(i, PropertyOneStep, "it appended the configuration %v behind %v, which is not committed: that is %d",
 			next.id, before.id, st.Commit)
-		return
 	}
-	if why := notOneStep(&before.conf, &next.conf); why != "" {
-		c.fail(i, PropertyOneStep, "configuration %v is no step from %v: %s: %s, then %s",
-			next.id, before.id, why, members(&before.conf), members(&next.conf))
-		return
-	}
-	c.checkIdsNeverReturn(i, before, next)
 }
 
 // checkIdsNeverReturn: who was a member once and is none any more is none for
@@ -394,11 +395,12 @@ func (c *checker) onEvent(i int, e core.Event) {
 	c.lookout.event(c, i, e)
 }
 
-// promoted says whether a configuration committed up to j made a voter of id.
+// promoted says whether a configuration committed up to j made a voter of the
+// learner id.
 func (c *checker) promoted(id core.ReplicaID, j core.Index) bool {
-	for n, p := range c.committedPages {
-		page := &c.configurations[p]
-		if n > 0 && page.id.Index <= j && holds(page.conf.Voters, id) {
+	for n := 1; n < len(c.committedPages); n++ {
+		before, page := &c.configurations[c.committedPages[n-1]], &c.configurations[c.committedPages[n]]
+		if page.id.Index <= j && holds(before.conf.Learners, id) && holds(page.conf.Voters, id) {
 			return true
 		}
 	}

@@ -548,6 +548,40 @@ var brokenMembers = []breakage{
 	},
 
 	{
+		name: "a founding voter is called promoted", property: PropertyTrueEvents, replica: 0, spares: 1,
+		values: []string{"replica 2 is promoted"},
+		breaks: func(w *fakeWorld) {
+			w.learner()
+			w.agree(0, 1, 2)
+			w.c.onEvent(0, core.Event{Kind: core.EventPromoted, Replica: 2})
+		},
+	},
+	{
+		name: "a transfer is called done before anybody else leads", property: PropertyHandover, replica: 0,
+		values: []string{"replica 2 has taken over", "in term 1"},
+		breaks: func(w *fakeWorld) { w.c.onTransferred(0, 2, 1) },
+	},
+	{
+		name: "a transfer is called done, and another one leads", property: PropertyHandover, replica: 0,
+		values: []string{"replica 3 has taken over"},
+		breaks: func(w *fakeWorld) {
+			w.follow(0, 1)
+			w.elect(1, 2, 2)
+			w.c.onTransferred(0, 3, 1)
+		},
+	},
+	{
+		name: "it has resigned, and leads", property: PropertyHandover, replica: 0,
+		values: []string{"has resigned, and is a leader"},
+		breaks: func(w *fakeWorld) { w.c.onResign(0); w.c.onResigned(0) },
+	},
+	{
+		name: "it has resigned, and stands", property: PropertyHandover, replica: 1,
+		values: []string{"has resigned, and is a candidate"},
+		breaks: func(w *fakeWorld) { w.c.onResign(1); w.c.onResigned(1); w.candidate(1, 2) },
+	},
+
+	{
 		name: "a learner is asked to take over", property: PropertyTrueMessages, replica: 0, spares: 1,
 		values: []string{"replica 4", "no voter"},
 		breaks: func(w *fakeWorld) {

@@ -231,7 +231,8 @@ func (h *host) ask(slot uint32) {
 		w.forgetRequest(slot)
 		return
 	}
-	q.out, q.led = true, h.role.role == core.RoleLeader
+	was := h.replica.Core().Office()
+	q.out, q.led, q.term = true, was.Role == core.RoleLeader, was.Term
 	tag := w.requests.tag(slot)
 	w.emit(TraceAsk, h.index, uint64(q.ask), tag, uint64(q.target), uint64(len(q.change.Operations)))
 	switch q.ask {
@@ -241,10 +242,8 @@ func (h *host) ask(slot uint32) {
 		w.mark(MarkCampaignAsked)
 		h.replica.Campaign(tag)
 	case askResign:
+		w.checker.onResign(h.index)
 		h.replica.Resign(tag)
-		if s := h.replica.Core().Status(); s.Role == core.RoleLeader && s.Successor != 0 {
-			w.mark(MarkResigned)
-		}
 	default:
 		h.replica.Change(tag, q.change)
 	}
@@ -254,10 +253,13 @@ func (h *host) ask(slot uint32) {
 func (o *operator) answered(h *host, q *request, a *replica.Answer) {
 	w := o.w
 	what := uint64(a.Index)
-	if a.Kind == replica.AnswerRefused {
+	switch {
+	case a.Kind == replica.AnswerRefused:
 		what = uint64(a.Reason)
+	case q.ask >= askTransfer:
+		what = uint64(a.Leader)
 	}
-	w.emit(TraceAnswered, h.index, uint64(q.ask), uint64(q.serial), uint64(a.Kind), what)
+	w.emit(TraceAnswered, h.index, uint64(q.ask), a.Tag, uint64(a.Kind), what)
 	switch q.ask {
 	case askTransfer:
 		switch {
@@ -265,16 +267,19 @@ func (o *operator) answered(h *host, q *request, a *replica.Answer) {
 			w.failAt(Safety, h.index, "Transfer", fmt.Sprintf("a transfer to %d is done, and %d leads", q.target, a.Leader))
 		case a.Kind == replica.AnswerUnknown:
 			w.failAt(Safety, h.index, "Transfer", "what became of a transfer is unknown")
-		}
-	case askCampaign:
-		if a.Kind == replica.AnswerApplied && a.Leader != h.id {
-			w.mark(MarkCampaignAsked)
+		case a.Kind == replica.AnswerApplied:
+			w.checker.onTransferred(h.index, a.Leader, q.term)
 		}
 	case askResign:
-		if q.led && a.Kind == replica.AnswerApplied && a.Leader != 0 {
-			w.mark(MarkResigned)
+		if a.Kind == replica.AnswerApplied {
+			w.checker.onResigned(h.index)
+			if q.led && a.Leader != 0 {
+				w.mark(MarkResigned)
+			}
 		}
-		w.queue.push(w.now, eventShutDown, uint8(h.index), h.incarnation)
+		if w.source.Chance(o.times, 1, 2) { // otherwise when it would have been in any case
+			w.queue.push(w.now, eventShutDown, uint8(h.index), h.incarnation)
+		}
 	case askWrong:
 		if a.Kind != replica.AnswerRefused {
 			w.failAt(Safety, h.index, "Refusal", fmt.Sprintf("a change that makes no sense was not refused: %v", a.Kind))

@@ -110,11 +110,11 @@ func TestPrioritiesAlone(t *testing.T) {
 func TestOperatorIsAnsweredOnce(t *testing.T) {
 	answers := 0
 	for seed := range uint64(30) {
-		open := map[uint64]int{} // the replica asked, by serial
+		open := map[uint64]int{} // the replica asked, by tag
 		r := Run(&Options{Seed: seed, Focus: "MGPCUZ", Trace: func(e *TraceEvent) {
 			switch e.Kind {
 			case TraceAsk:
-				open[e.Words[1]>>32] = e.Replica
+				open[e.Words[1]] = e.Replica
 			case TraceAnswered:
 				if at, ok := open[e.Words[1]]; !ok || at != e.Replica {
 					t.Errorf("seed %d: answered and not asked, or answered twice: %s", seed, e.Render())
@@ -122,9 +122,9 @@ func TestOperatorIsAnsweredOnce(t *testing.T) {
 				delete(open, e.Words[1])
 				answers++
 			case TraceDown:
-				for serial, at := range open {
+				for tag, at := range open {
 					if at == e.Replica {
-						delete(open, serial)
+						delete(open, tag)
 					}
 				}
 			case TraceMembers:

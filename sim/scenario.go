@@ -673,6 +673,9 @@ func (s *Scenario) String() string {
 		l.MessageBytes, l.InflightMessages, l.InflightBytes, l.UnappliedBytes, l.ApplyBytes,
 		l.TrailingBytes, l.ChunkBytes, l.Reads, s.SnapshotBytes)
 	p("\ndevices  disk %s, state machine %s, save %s, drift %d ppm", s.Disk, s.Applier, nanos(s.SaveNanos), s.DriftPPM)
+	if len(s.Rates) > 0 {
+		p(", rates %d", s.Rates)
+	}
 	k := &s.Links
 	p("\nlinks    %s to %s + %s", nanos(k.BaseNanosMin), nanos(k.BaseNanosMax), nanos(k.JitterNanos))
 	if k.BytesPerSecond != 0 {
