@@ -94,13 +94,17 @@ func (o *Options) Check() error {
 	case o.For < 0:
 		return fmt.Errorf("for %s: a time is not negative", o.For)
 	case o.Jobs < 0:
-		return fmt.Errorf("%d workers: there is at least one; 0 is one per core", o.Jobs)
+		return badJobs(o.Jobs)
 	case o.FailuresMax < 0:
 		return fmt.Errorf("stop after %d failures: there is at least one; 0 is %d", o.FailuresMax, FailuresMax)
 	case o.Seeds > 0 && o.Base > math.MaxUint64-(o.Seeds-1):
 		return fmt.Errorf("%d seeds from %d on go beyond the largest seed", o.Seeds, o.Base)
 	}
 	return CheckFocus(o.Focus)
+}
+
+func badJobs(jobs int) error {
+	return fmt.Errorf("%d workers: there is at least one; 0 is one per core", jobs)
 }
 
 // featureLetters are the letters of the catalogue of bugs that testdata/bugs

@@ -329,6 +329,47 @@ func TestReadReproRefuses(t *testing.T) {
 	}
 }
 
+// TestReadReproChecksTheScenario: a file that was edited is refused by the name
+// of the field; nothing is run, and nothing panics.
+func TestReadReproChecksTheScenario(t *testing.T) {
+	src := choice.NewRecording(1)
+	r := &Repro{Version: reproVersion, Seed: 1, Scenario: *LeaseScenario(100_000, 100_000, true), Tape: src.Tape()}
+	name := filepath.Join(t.TempDir(), reproName)
+	read := func(field string, value any) error {
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var whole map[string]any
+		if err := json.Unmarshal(text, &whole); err != nil {
+			t.Fatal(err)
+		}
+		if field != "" {
+			whole["scenario"].(map[string]any)[field] = value
+		}
+		if text, err = json.Marshal(whole); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err = ReadRepro(name)
+		return err
+	}
+	if err := read("", nil); err != nil {
+		t.Errorf("the experiment with leases: %v", err)
+	}
+	for field, values := range map[string][]int{
+		"replicas": {-1, 0, 70, 300}, "spares": {-9, 61}, "tick_nanos": {0}, "election_ticks": {0}, "leave_down": {7},
+	} {
+		for _, v := range values {
+			if err := read(field, v); err == nil || !strings.Contains(err.Error(), "scenario: "+field) {
+				t.Errorf("%s %d: %v", field, v, err)
+			}
+		}
+	}
+}
+
 // TestSummaryLine: what other programs may rely on.
 func TestSummaryLine(t *testing.T) {
 	s := mustRun(t, Options{Base: 1, Seeds: 5, simulate: toy(failing(3))})

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -111,15 +112,33 @@ type connectivityDone struct {
 	failures         uint64
 	hash             uint64
 	failed           []*ConnectivityFailure
+	cut              bool // short, by the context
+}
+
+// Check says what is wrong with the options, in words for those who gave them.
+// Which cases and graphs there are, RunConnectivity says.
+func (o *ConnectivityOptions) Check() error {
+	switch {
+	case o.Jobs < 0:
+		return badJobs(o.Jobs)
+	case o.Every < 0:
+		return fmt.Errorf("each %dth graph: 1 is every one", o.Every)
+	case o.Seed != 0 && o.Graph == nil && o.Case == "":
+		return errors.New("one seed of which --graph or --case?")
+	}
+	return nil
 }
 
 // RunConnectivity does the runs. Cancelling the context ends it early and marks
 // the summary as interrupted. The error is about the options.
 func RunConnectivity(ctx context.Context, o ConnectivityOptions) (*ConnectivitySummary, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
 	if o.Seeds == 0 {
 		o.Seeds = ConnectivitySeeds
 	}
-	if o.Jobs <= 0 {
+	if o.Jobs == 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
 	const upper = 2 * sim.ConnectivityElectionTicks
@@ -145,7 +164,7 @@ func RunConnectivity(ctx context.Context, o ConnectivityOptions) (*ConnectivityS
 	for range o.Jobs {
 		workers.Go(func() {
 			for n := range work {
-				done[n] = units[n].run(&o)
+				done[n] = units[n].run(ctx, &o)
 				finished <- struct{}{}
 			}
 		})
@@ -173,6 +192,7 @@ func RunConnectivity(ctx context.Context, o ConnectivityOptions) (*ConnectivityS
 	for n, d := range done {
 		if d != nil {
 			s.fold(&units[n], d)
+			s.Interrupted = s.Interrupted || d.cut
 		}
 	}
 	s.finish()
@@ -248,14 +268,28 @@ func connectivityNames() (names string) {
 	return names
 }
 
-// Single is the only run that the options name, for a closer look; ok is false
-// if they name several.
-func (o *ConnectivityOptions) Single() (run sim.Connectivity, ok bool, err error) {
-	units, err := o.units(&ConnectivitySummary{})
-	if err != nil || len(units) != 1 || o.Seed == 0 {
-		return run, false, err
+// Watch does the only run that the options name, for a closer look: begin sees
+// its scenario, and trace every event. The error is about the options.
+func (o *ConnectivityOptions) Watch(begin func(*sim.Scenario), trace func(*sim.TraceEvent)) (*SingleOutcome, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
-	return units[0].connectivity(o.Seed), true, nil
+	units, err := o.units(&ConnectivitySummary{})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(units) != 1 || o.Seed == 0:
+		return nil, errors.New("--trace shows one run: it needs --seed, and --graph or --case")
+	}
+	u := &units[0]
+	c := u.connectivity(o.Seed)
+	scenario := c.Scenario()
+	begin(&scenario)
+	c.Trace = trace
+	r := guardedConnectivity(&c)
+	out := &SingleOutcome{Outcome: OutcomeOf(&r.Result, ""), Result: &r.Result, Watched: true}
+	out.Command = u.repeat(o.Seed)
+	return out, nil
 }
 
 func (u *connectivityUnit) connectivity(seed uint64) sim.Connectivity {
@@ -265,18 +299,24 @@ func (u *connectivityUnit) connectivity(seed uint64) sim.Connectivity {
 	return sim.DrawConnectivity(u.graph, seed)
 }
 
-// run does all seeds of a unit.
-func (u *connectivityUnit) run(o *ConnectivityOptions) *connectivityDone {
+// run does all seeds of a unit, or those that come before the end of ctx.
+func (u *connectivityUnit) run(ctx context.Context, o *ConnectivityOptions) *connectivityDone {
 	d := &connectivityDone{first: 1}
 	last := o.Seeds
 	if o.Seed != 0 {
 		d.first, last = o.Seed, o.Seed
 	}
-	for seed := d.first; seed <= last; seed++ {
+	for seed := d.first; ; seed++ {
+		if ctx.Err() != nil {
+			d.cut = true
+			return d
+		}
 		c := u.connectivity(seed)
 		u.keep(d, seed, guardedConnectivity(&c))
+		if seed == last { // it may be the largest there is
+			return d
+		}
 	}
-	return d
 }
 
 // guardedConnectivity turns a panic into a verdict.

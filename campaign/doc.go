@@ -17,4 +17,5 @@
 //	text.go      outcomes and summaries for people; meaning.go has the properties
 //	view.go      a run in dense lines, one column per replica
 //	connectivity.go  links taken away for good, in every possible way
+//	leases.go    by how much clocks must differ before reads by lease break
 package campaign

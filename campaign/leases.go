@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/seaworthy-raft/seaworthy/sim"
@@ -26,6 +27,9 @@ type Leases struct {
 	Jobs int
 	// Progress is called after each line of the table if it is not nil.
 	Progress func(done, of int)
+
+	// simulate stands in for sim.Run in the tests of this package.
+	simulate func(*sim.Options) *sim.Result
 }
 
 // DefaultLeases is the experiment in docs/leases.md.
@@ -38,8 +42,39 @@ func DefaultLeases() Leases {
 	}
 }
 
+// Check says what is wrong with the options, in words for those who gave them.
+func (x *Leases) Check() error {
+	switch {
+	case x.Seeds < 1:
+		return fmt.Errorf("%d seeds: there is at least one run for each drift", x.Seeds)
+	case x.Jobs < 0:
+		return badJobs(x.Jobs)
+	}
+	return nil
+}
+
+// LeaseSummary is what came of the experiment, and the last line of --json.
+type LeaseSummary struct {
+	Type     string `json:"type"` // "summary"
+	BoundPPM uint32 `json:"bound_ppm"`
+	// Lines are those of the drifts that are finished.
+	Lines []LeaseLine `json:"-"`
+	// Drifts is how many there are of them, Wanted how many there were to be.
+	Drifts int `json:"drifts"`
+	Wanted int `json:"wanted"`
+	// Wrong is how many lines are such as must not be.
+	Wrong       int  `json:"wrong"`
+	Interrupted bool `json:"interrupted"`
+	// Verdict and Detail are of a run that says nothing about leases, such as
+	// one that did not recover; nothing was run after its drift.
+	Verdict  string `json:"verdict,omitempty"`
+	Detail   string `json:"detail,omitempty"`
+	ExitCode int    `json:"exit_code"`
+}
+
 // LeaseLine is what came of one drift.
 type LeaseLine struct {
+	Type     string `json:"type"` // "drift"
 	DriftPPM uint64 `json:"drift_ppm"`
 	// Within says that the stated bound holds.
 	Within bool `json:"within"`
@@ -89,50 +124,80 @@ func LeaseScenario(boundPPM uint32, driftPPM uint64, lease bool) *sim.Scenario {
 	return &s
 }
 
-// Run makes the table. If ctx ends before, it returns the lines that are whole,
-// and the error of ctx.
-func (x *Leases) Run(ctx context.Context) ([]LeaseLine, error) {
-	lines := make([]LeaseLine, len(x.Drifts))
-	for i, drift := range x.Drifts {
-		line := &lines[i]
-		line.DriftPPM, line.Within, line.Runs = drift, drift <= uint64(x.BoundPPM), x.Seeds
-		for _, kind := range [...]struct {
-			lease, clients bool
-			count          *int
-		}{{true, false, &line.Broken}, {true, true, &line.Stale}, {false, false, &line.ReadIndex}} {
-			results, err := x.runs(ctx, sim.Options{
-				Scenario: LeaseScenario(x.BoundPPM, drift, kind.lease), ClientsOnly: kind.clients,
-			})
-			if err != nil {
-				return lines[:i], err
-			}
-			for i, r := range results {
-				line.LeaseReads += uint64(r.Marks[sim.MarkLeaseRead])
-				switch r.Verdict {
-				case sim.Passed:
-				case sim.Safety, sim.Linearizability:
-					if *kind.count++; kind.count == &line.Broken && line.FirstSeed == 0 {
-						line.FirstSeed = uint64(i) + 1
-					}
-				default:
-					return nil, fmt.Errorf("drift of %d ppm, seed %d: %v: %s", drift, i+1, r.Verdict, r.Failure.Detail)
-				}
-			}
+// Run makes the table. Cancelling the context ends it early, after the last
+// line that is whole, and marks the summary as interrupted. The error is about
+// the options.
+func (x *Leases) Run(ctx context.Context) (*LeaseSummary, error) {
+	if err := x.Check(); err != nil {
+		return nil, err
+	}
+	s := &LeaseSummary{Type: "summary", BoundPPM: x.BoundPPM, Wanted: len(x.Drifts)}
+	for _, drift := range x.Drifts {
+		line, ok := x.line(ctx, s, drift)
+		if !ok {
+			break
+		}
+		s.Lines = append(s.Lines, line)
+		s.Drifts++
+		if line.Wrong() {
+			s.Wrong++
 		}
 		if x.Progress != nil {
-			x.Progress(i+1, len(x.Drifts))
+			x.Progress(s.Drifts, s.Wanted)
 		}
 	}
-	return lines, nil
+	switch {
+	case s.Wrong > 0: // before anything that ended it
+		s.ExitCode = sim.Safety.ExitCode()
+	case s.Interrupted:
+		s.ExitCode = ExitInterrupted
+	}
+	return s, nil
 }
 
-// runs are those of the seeds from 1 on, in their order.
-func (x *Leases) runs(ctx context.Context, o sim.Options) ([]*sim.Result, error) {
-	jobs := x.Jobs
+// line is that of one drift; or not ok, and s says why.
+func (x *Leases) line(ctx context.Context, s *LeaseSummary, drift uint64) (line LeaseLine, ok bool) {
+	line = LeaseLine{Type: "drift", DriftPPM: drift, Within: drift <= uint64(x.BoundPPM), Runs: x.Seeds}
+	for _, kind := range [...]struct {
+		lease, clients bool
+		count          *int
+	}{{true, false, &line.Broken}, {true, true, &line.Stale}, {false, false, &line.ReadIndex}} {
+		results, ok := x.runs(ctx, sim.Options{
+			Scenario: LeaseScenario(x.BoundPPM, drift, kind.lease), ClientsOnly: kind.clients,
+		})
+		if !ok {
+			s.Interrupted = true
+			return line, false
+		}
+		for i, r := range results {
+			line.LeaseReads += uint64(r.Marks[sim.MarkLeaseRead])
+			switch r.Verdict {
+			case sim.Passed:
+			case sim.Safety, sim.Linearizability:
+				if *kind.count++; kind.count == &line.Broken && line.FirstSeed == 0 {
+					line.FirstSeed = uint64(i) + 1
+				}
+			default:
+				s.Verdict, s.ExitCode = r.Verdict.String(), r.Verdict.ExitCode()
+				s.Detail = fmt.Sprintf("drift of %d ppm, seed %d: %s: %s", drift, i+1, r.Failure.Property, r.Failure.Detail)
+				return line, false
+			}
+		}
+	}
+	return line, true
+}
+
+// runs are those of the seeds from 1 on, in their order; not ok if ctx has kept
+// some from being run.
+func (x *Leases) runs(ctx context.Context, o sim.Options) (results []*sim.Result, ok bool) {
+	jobs, simulate := x.Jobs, x.simulate
 	if jobs == 0 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	results := make([]*sim.Result, x.Seeds)
+	if simulate == nil {
+		simulate = sim.Run
+	}
+	results = make([]*sim.Result, x.Seeds)
 	next := make(chan int)
 	var group sync.WaitGroup
 	for range jobs {
@@ -140,22 +205,32 @@ func (x *Leases) runs(ctx context.Context, o sim.Options) ([]*sim.Result, error)
 			for i := range next {
 				one := o
 				one.Seed = uint64(i) + 1
-				r := sim.Run(&one)
+				r := simulate(&one)
 				r.History, r.Tape = nil, nil
 				results[i] = r
 			}
 		})
 	}
-	var err error
-	for i := range results {
-		if err = ctx.Err(); err != nil {
-			break
+	begun := 0
+	for begun < len(results) && ctx.Err() == nil {
+		select {
+		case next <- begun:
+			begun++
+		case <-ctx.Done():
 		}
-		next <- i
 	}
 	close(next)
 	group.Wait()
-	return results, err
+	return results, begun == len(results)
+}
+
+// WriteText writes the table, and what ended it before its time.
+func (s *LeaseSummary) WriteText(w io.Writer, st Style) error {
+	err := WriteLeases(w, s.BoundPPM, s.Lines)
+	if err == nil && s.Verdict != "" {
+		_, err = fmt.Fprintf(w, "\n%s  %s\n", st.bad(s.Verdict), strings.ReplaceAll(firstLines(s.Detail, 6), "\n", "\n  "))
+	}
+	return err
 }
 
 // WriteLeases writes the table as Markdown.

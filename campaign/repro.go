@@ -135,7 +135,7 @@ func commitHere() string {
 }
 
 // ReadRepro reads a repro.json, or the one in a folder that a failing seed
-// left.
+// left. Anyone may have edited it, so it says what can not be run.
 func ReadRepro(name string) (*Repro, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, reproName)
@@ -153,6 +153,9 @@ func ReadRepro(name string) (*Repro, error) {
 		return nil, fmt.Errorf("%s: version %d, but this program reads version %d; use the commit that it names", name, r.Version, reproVersion)
 	case r.Tape == nil:
 		return nil, fmt.Errorf("%s: %w", name, errNoTape)
+	}
+	if err := r.Scenario.Check(); err != nil {
+		return nil, fmt.Errorf("%s: scenario: %w", name, err)
 	}
 	return r, nil
 }

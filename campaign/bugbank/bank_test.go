@@ -445,6 +445,21 @@ func TestHunt(t *testing.T) {
 	}
 }
 
+// TestHuntGoesOnWhereTheCheckerGaveUp: that is no find.
+func TestHuntGoesOnWhereTheCheckerGaveUp(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SIMRUN", `{"type":"run","seed":9,"verdict":"unknown","exit_code":6,"detail":"@"}`+"\n"+`{"type":"summary","seeds":40}`)
+	t.Setenv("SIMRUN_EXIT", "6")
+	r := &Row{Row: "B001", Seeds: 100}
+	f, err := r.Hunt(t.Context(), self, HuntOptions{Base: 1})
+	if err != nil || f.Found || f.Unknown != 3 || f.Seeds != 120 {
+		t.Errorf("found %+v, error %v; want three pieces without a find", f, err)
+	}
+}
+
 // TestHuntArguments: the hunt asks for what it was told to.
 func TestHuntArguments(t *testing.T) {
 	self, err := os.Executable()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seaworthy-raft/seaworthy/campaign"
+	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
 // HuntOptions says how a hunt is done.
@@ -40,9 +41,11 @@ type Find struct {
 	Row  string `json:"row"`
 	Base uint64 `json:"base"`
 	// Found says whether a seed failed. Seeds is then how many it took, the
-	// failing one included; otherwise how many passed.
+	// failing one included; otherwise how many were run. Unknown is how many of
+	// them the checker gave up: it has seen nothing there, and the hunt goes on.
 	Found      bool    `json:"found"`
 	Seeds      uint64  `json:"seeds"`
+	Unknown    uint64  `json:"unknown,omitempty"`
 	Seed       uint64  `json:"seed,omitempty"`
 	Check      Check   `json:"check"`
 	Detail     string  `json:"detail,omitempty"`
@@ -65,10 +68,12 @@ func (r *Row) Hunt(ctx context.Context, program string, o HuntOptions) (*Find, e
 	}
 	f := &Find{Row: r.Row, Base: o.Base}
 	for piece := o.firstPiece(); ; piece = o.nextPiece(f, piece) {
+		unknown := f.Unknown
 		if err := r.huntPiece(ctx, program, &o, f, piece); err != nil {
 			return nil, fmt.Errorf("%s: hunt from %d: %w", r.Row, o.Base, err)
 		}
-		if f.Found || f.Seeds >= o.Seeds || f.CPUSeconds >= o.CPU.Seconds() {
+		cut := o.CPU > 0 && f.CPUSeconds < o.CPU.Seconds() || o.CPU == 0 && f.Unknown != unknown
+		if f.Found || f.Seeds >= o.Seeds || !cut {
 			return f, nil
 		}
 	}
@@ -89,6 +94,9 @@ func (o *HuntOptions) firstPiece() uint64 {
 // nextPiece is about half of what there is time for, and not so many more than
 // before that a few quick seeds could mislead it.
 func (o *HuntOptions) nextPiece(f *Find, before uint64) uint64 {
+	if o.CPU == 0 {
+		return o.Seeds - f.Seeds
+	}
 	left := o.CPU.Seconds() - f.CPUSeconds
 	per := f.CPUSeconds / float64(f.Seeds)
 	n := 4 * before
@@ -120,7 +128,11 @@ func (r *Row) huntPiece(ctx context.Context, program string, o *HuntOptions, f *
 	f.CPUSeconds += s.CPUSeconds
 	f.Deliveries += s.Deliveries
 	f.ExitCode = code
-	if l := lines.failure; l != nil {
+	switch l := lines.failure; {
+	case l == nil:
+	case l.Verdict == sim.Unknown.String():
+		f.Unknown++
+	default:
 		f.Found = true
 		f.Seed, f.Detail, f.TraceHash, f.Folder = l.Seed, l.Detail, l.TraceHash, l.Folder
 		f.Check = Check{l.Verdict, l.Property}

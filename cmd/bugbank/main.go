@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -25,33 +26,72 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stderr))
+}
+
+// exitFailed says that something is wrong with the bank, or could not be done.
+const exitFailed = 1
+
+// run is the command: it returns the exit code.
+func run(ctx context.Context, args []string, stderr io.Writer) int {
+	root := root()
+	root.SetArgs(args)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	var exit *exec.ExitError
+	var internal internalError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		// A program that was run, such as the go command.
+		fmt.Fprintf(stderr, "bugbank: %v\n", err)
+		return exit.ExitCode()
+	case errors.As(err, &internal):
+		fmt.Fprintf(stderr, "bugbank: %v\n", err)
+		return exitFailed
+	}
+	fmt.Fprintf(stderr, "bugbank: %v\n%s --help shows what there is\n", err, cmd.CommandPath())
+	return campaign.ExitUsage
+}
+
+// internalError is an error that is not the user's: all others are about usage.
+type internalError struct{ error }
+
+func (e internalError) Unwrap() error { return e.error }
+
+func internal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return internalError{err}
+}
+
+func root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "bugbank",
-		Short:         "Put known bugs back in and see whether the simulator finds them",
+		Use:   "bugbank",
+		Short: "Put known bugs back in and see whether the simulator finds them",
+		Long: `bugbank puts known bugs back in and sees whether the simulator finds them.
+
+Exit codes: 0 all is well, 1 something is wrong, 2 usage; of a program that was
+run, such as the go command, its own.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(check(), build(), hunt(), table(), replay())
-	err := root.ExecuteContext(ctx)
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		// A program that was run, such as the go command.
-		fmt.Fprintf(os.Stderr, "bugbank: %v\n", err)
-		os.Exit(exit.ExitCode())
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "bugbank: %v\n", err)
-		os.Exit(1)
-	}
+	return root
 }
 
+// openBank opens the bank. That there is none here is the user's mistake, a bank
+// that can not be read is not.
 func openBank() (*bugbank.Bank, error) {
-	b, err := bugbank.Open(".", filepath.FromSlash(bugbank.Dir))
-	if err != nil {
+	dir := filepath.FromSlash(bugbank.Dir)
+	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("%w (bugbank is run at the root of the module)", err)
 	}
-	return b, nil
+	b, err := bugbank.Open(".", dir)
+	return b, internal(err)
 }
 
 func open(names []string) ([]*bugbank.Row, error) {
@@ -76,7 +116,7 @@ func open(names []string) ([]*bugbank.Row, error) {
 // scratch is a folder for builds, which done takes away.
 func scratch() (dir string, done func(), err error) {
 	dir, err = os.MkdirTemp("", "bugbank-")
-	return dir, func() { _ = os.RemoveAll(dir) }, err
+	return dir, func() { _ = os.RemoveAll(dir) }, internal(err)
 }
 
 func check() *cobra.Command {
@@ -93,7 +133,7 @@ func check() *cobra.Command {
 				return err
 			}
 			defer done()
-			return bugbank.CheckAll(cmd.Context(), rows, dir)
+			return internal(bugbank.CheckAll(cmd.Context(), rows, dir))
 		},
 	}
 }
@@ -117,15 +157,15 @@ func build() *cobra.Command {
 			defer done()
 			program, err := rows[0].Build(cmd.Context(), tmp)
 			if err != nil {
-				return err
+				return internal(err)
 			}
 			name := filepath.Join(dir, filepath.Base(program))
 			text, err := os.ReadFile(program)
 			if err != nil {
-				return err
+				return internal(err)
 			}
 			if err := os.WriteFile(name, text, 0o755); err != nil {
-				return err
+				return internal(err)
 			}
 			fmt.Println(name)
 			return nil
@@ -177,7 +217,7 @@ worker, so that CPU seconds say what one hunt took.`,
 			if !asJSON {
 				err = errors.Join(err, table.Write(os.Stdout))
 			}
-			return err
+			return internal(err)
 		},
 	}
 	f := cmd.Flags()
@@ -248,7 +288,7 @@ func table() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.WriteMarkdown(os.Stdout)
+			return internal(t.WriteMarkdown(os.Stdout))
 		},
 	}
 }
@@ -279,11 +319,11 @@ func replay() *cobra.Command {
 			defer done()
 			program, err := rows[0].Build(cmd.Context(), dir)
 			if err != nil {
-				return err
+				return internal(err)
 			}
 			run := exec.CommandContext(cmd.Context(), program, append([]string{"replay"}, args...)...)
 			run.Stdin, run.Stdout, run.Stderr = os.Stdin, os.Stdout, os.Stderr
-			return run.Run()
+			return internal(run.Run())
 		},
 	}
 }

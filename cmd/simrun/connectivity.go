@@ -34,8 +34,14 @@ than is right. Safety is checked in every run.`,
 			if cmd.Flags().Changed("graph") {
 				o.Graph = &graph
 			}
-			if o.Seed != 0 && o.Graph == nil && o.Case == "" {
-				return errors.New("one seed of which --graph or --case?")
+			// What is 0 in the options is what nobody has said.
+			switch {
+			case o.Seeds == 0:
+				return errors.New("--seeds 0: at least one for each graph and case")
+			case o.Seed == 0 && cmd.Flags().Changed("seed"):
+				return errors.New("--seed 0: seeds are numbered from 1 on")
+			case o.Every == 0:
+				return errors.New("--every 0: 1 is every graph")
 			}
 			if trace {
 				return p.traceConnectivity(&o)
@@ -77,19 +83,21 @@ func (p *program) connect(o campaign.ConnectivityOptions) error {
 	return internal(s.WriteText(p.stdout, styleFor(p.stdout)))
 }
 
-// traceConnectivity shows the one run that the options name.
+// traceConnectivity shows the one run that the options name, and what came of
+// it.
 func (p *program) traceConnectivity(o *campaign.ConnectivityOptions) error {
-	c, ok, err := o.Single()
+	style := styleFor(p.stdout)
+	viewer := campaign.NewViewer(p.stdout, campaign.ViewOptions{JSON: p.json, Events: true, Style: style})
+	out, err := o.Watch(viewer.Begin, viewer.Event)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return errors.New("--trace shows one run: it needs --seed, and --graph or --case")
+	p.code = out.ExitCode
+	if err := viewer.End(); err != nil {
+		return internal(err)
 	}
-	viewer := campaign.NewViewer(p.stdout, campaign.ViewOptions{JSON: p.json, Events: true, Style: styleFor(p.stdout)})
-	s := c.Scenario()
-	viewer.Begin(&s)
-	c.Trace = viewer.Event
-	p.code = c.Run().Verdict.ExitCode()
-	return internal(viewer.End())
+	if p.json {
+		return internal(campaign.WriteLine(p.stdout, out.Line()))
+	}
+	return internal(out.WriteText(p.stdout, style))
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seaworthy-raft/seaworthy/campaign"
-	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
 func (p *program) leases() *cobra.Command {
@@ -22,10 +21,10 @@ written as Markdown. The exit code is 1 if a lease broke while the bound of
 --bound held, or anything was wrong without leases.`,
 		Example: `  simrun leases
   simrun leases --seeds 50 --bound 200000`,
-		Args: noArguments("simrun"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if x.Seeds < 1 {
-				return fmt.Errorf("--seeds %d: at least one run for each drift", x.Seeds)
+		Args: noArguments("--seeds"),
+		RunE: func(*cobra.Command, []string) error {
+			if err := x.Check(); err != nil {
+				return err
 			}
 			return p.breakLeases(x)
 		},
@@ -46,26 +45,19 @@ func (p *program) breakLeases(x campaign.Leases) error {
 	if line.on {
 		x.Progress = func(done, of int) { line.show(fmt.Sprintf("%d of %d drifts", done, of)) }
 	}
-	lines, err := x.Run(ctx)
+	s, err := x.Run(ctx)
 	line.clear()
-	switch {
-	case ctx.Err() != nil:
-		p.code = campaign.ExitInterrupted
-	case err != nil:
-		return internal(err)
+	if err != nil {
+		return err
 	}
-	for i := range lines {
-		if lines[i].Wrong() {
-			p.code = sim.Safety.ExitCode()
-		}
-	}
+	p.code = s.ExitCode
 	if !p.json {
-		return internal(campaign.WriteLeases(p.stdout, x.BoundPPM, lines))
+		return internal(s.WriteText(p.stdout, styleFor(p.stdout)))
 	}
-	for i := range lines {
-		if err := campaign.WriteLine(p.stdout, &lines[i]); err != nil {
+	for i := range s.Lines {
+		if err := campaign.WriteLine(p.stdout, &s.Lines[i]); err != nil {
 			return internal(err)
 		}
 	}
-	return nil
+	return internal(campaign.WriteLine(p.stdout, s))
 }

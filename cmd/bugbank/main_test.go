@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seaworthy-raft/seaworthy/campaign"
+	"github.com/seaworthy-raft/seaworthy/campaign/bugbank"
+)
+
+// Mistakes end with exit code 2 and say where to look; what is wrong with the
+// bank ends with 1.
+func TestExitCodes(t *testing.T) {
+	atRoot := filepath.Join("..", "..")
+	nowhere := t.TempDir()
+	torn := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(torn, bugbank.Dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(torn, bugbank.Dir, "manifest.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		dir, args string
+		code      int
+		says      string
+	}{
+		{atRoot, "--help", 0, ""},
+		{atRoot, "nonsense", campaign.ExitUsage, "unknown command"},
+		{atRoot, "hunt --nonsense", campaign.ExitUsage, "unknown flag: --nonsense"},
+		{atRoot, "hunt --bases one", campaign.ExitUsage, "invalid argument"},
+		{atRoot, "hunt B999999", campaign.ExitUsage, `no row "B999999"`},
+		{atRoot, "check B999999", campaign.ExitUsage, `no row "B999999"`},
+		{atRoot, "build", campaign.ExitUsage, "accepts 1 arg"},
+		{atRoot, "build B040 B041", campaign.ExitUsage, "accepts 1 arg"},
+		{atRoot, "table", campaign.ExitUsage, "requires at least 1 arg"},
+		{atRoot, "table " + filepath.Join(nowhere, "finds"), campaign.ExitUsage, "finds"},
+		{atRoot, "replay " + filepath.Join(nowhere, "seed-1"), campaign.ExitUsage, "seed-1"},
+		{nowhere, "check", campaign.ExitUsage, "at the root of the module"},
+		{torn, "check", exitFailed, "manifest.json"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			t.Chdir(c.dir)
+			var stderr strings.Builder
+			code := run(t.Context(), strings.Fields(c.args), &stderr)
+			if code != c.code || !strings.Contains(stderr.String(), c.says) {
+				t.Errorf("exit code %d, want %d; it says %q", code, c.code, stderr.String())
+			}
+			if hint := strings.Contains(stderr.String(), "--help shows what there is"); hint != (c.code == campaign.ExitUsage) {
+				t.Errorf("it says %q", stderr.String())
+			}
+		})
+	}
+}
