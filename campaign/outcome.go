@@ -51,6 +51,7 @@ type Outcome struct {
 	UnsyncedLost       int
 
 	Operations, Acknowledged, UnknownOps int
+	SearchCut                            bool
 
 	// RecoveryTicks is how long the cluster took to recover once the faults
 	// were healed, and RecoveryBoundTicks how long it had. Both are 0 if the
@@ -81,6 +82,7 @@ func OutcomeOf(r *sim.Result, focus string) *Outcome {
 		Operations:         r.Operations,
 		Acknowledged:       r.Acknowledged,
 		UnknownOps:         r.UnknownOps,
+		SearchCut:          r.SearchCut,
 		RecoveryTicks:      r.RecoveryTicks,
 		RecoveryBoundTicks: r.RecoveryBoundTicks,
 	}

@@ -39,6 +39,7 @@ type Summary struct {
 	Real, CPU         time.Duration
 
 	Operations, Acknowledged, UnknownOps uint64
+	SearchCut                            uint64 // seeds
 
 	// MarkHits is how often each mark was reached, MarkSeeds in how many seeds.
 	MarkHits, MarkSeeds [sim.MarkCount]uint64
@@ -88,6 +89,9 @@ func (s *Summary) add(o *Outcome) {
 	s.Operations += uint64(o.Operations)
 	s.Acknowledged += uint64(o.Acknowledged)
 	s.UnknownOps += uint64(o.UnknownOps)
+	if o.SearchCut {
+		s.SearchCut++
+	}
 	for i, n := range o.Marks {
 		if n > 0 {
 			s.MarkHits[i] += uint64(n)
@@ -207,6 +211,8 @@ type SummaryLine struct {
 	Operations   uint64 `json:"operations"`
 	Acknowledged uint64 `json:"acknowledged"`
 	UnknownOps   uint64 `json:"unknown_operations"`
+	// SearchCut is how many small histories the second judge gave up.
+	SearchCut uint64 `json:"seeds_search_cut"`
 
 	// Numbers of seeds.
 	LeaderChangedAgain uint64 `json:"seeds_leader_changed_again"`
@@ -250,7 +256,7 @@ func (s *Summary) Line() SummaryLine {
 		TraceHash: hashText(s.TraceHash()),
 		Verdicts:  s.Verdicts, Interrupted: s.Interrupted, ExitCode: s.ExitCode(), Jobs: s.Jobs, Focus: s.Focus, Twice: s.Twice,
 		Marks: map[string]uint64{}, MarkSeeds: map[string]uint64{}, MarksAtZero: s.MarksAtZero(), Faults: map[string]uint64{},
-		Operations: s.Operations, Acknowledged: s.Acknowledged, UnknownOps: s.UnknownOps,
+		Operations: s.Operations, Acknowledged: s.Acknowledged, UnknownOps: s.UnknownOps, SearchCut: s.SearchCut,
 		LeaderChangedAgain: s.LeaderChangedAgain, SnapshotInstalled: s.SnapshotInstalled, UnsyncedLost: s.UnsyncedLost,
 		Recovery: RecoveryLine{
 			Median: s.recovery.percentile(50), P99: s.recovery.percentile(99), Max: s.recovery.max,

@@ -175,6 +175,27 @@ func TestWithoutFaults(t *testing.T) {
 	}
 }
 
+// A history that its points prove is not in doubt because a search that does
+// without them takes too long; the result says so.
+func TestSecondJudgeGivesUp(t *testing.T) {
+	cut := 0
+	for seed := uint64(1); seed <= 40; seed++ {
+		r := Run(&Options{Seed: seed, searchSteps: 1})
+		if r.Verdict != Passed || r.SearchCut && !r.Scenario.Small {
+			t.Fatalf("seed %d: %v, search cut %t", seed, r.Verdict, r.SearchCut)
+		}
+		if r.SearchCut {
+			cut++
+			if r := Run(&Options{Seed: seed}); r.SearchCut || r.Verdict != Passed {
+				t.Errorf("seed %d: %v, cut %t with %d steps", seed, r.Verdict, r.SearchCut, wholeSteps)
+			}
+		}
+	}
+	if cut == 0 {
+		t.Error("no small history")
+	}
+}
+
 // Every event has a text and a form in JSON, with the same words in both.
 func TestTraceIsReadable(t *testing.T) {
 	seen := map[TraceKind]bool{}
