@@ -86,9 +86,11 @@ func (r *Raft) countBallot(id ReplicaID, say quorum.Ballot, out *Ready) {
 	}
 	switch r.voters().Tally(r.ballotOf) {
 	case quorum.Won:
+		// Votes may be here before the news that the own one is durable. With that
+		// they are counted again.
 		if r.role == RolePreCandidate {
 			r.becomeCandidate(false, out)
-		} else {
+		} else if r.durableTerm == r.term {
 			r.becomeLeader(out)
 		}
 	case quorum.Lost:

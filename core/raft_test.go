@@ -116,6 +116,32 @@ func TestNoMessageSpeaksOfATermThatIsNotDurable(t *testing.T) {
 	c.elect()
 }
 
+// Votes that are there before the own one is durable elect nobody until it is:
+// a leader that lost power could vote for another one in its own term.
+func TestVotesOfOthersWaitForTheOwnOne(t *testing.T) {
+	c := newTestCluster(t, 3)
+	r := c.replicas[1]
+	r.auto = false
+	for r.role != RoleCandidate {
+		c.tick(1, 1)
+		for _, id := range []ReplicaID{2, 3} {
+			c.step(1, Input{Kind: InputMessage, Message: &Message{Kind: KindRequestVoteResponse, Cluster: 7, From: id, To: 1, Boot: 1,
+				RequestVoteResponse: RequestVoteResponse{Pre: true, For: 1, Granted: true}}})
+		}
+	}
+	for _, id := range []ReplicaID{2, 3} {
+		c.step(1, Input{Kind: InputMessage, Message: &Message{Kind: KindRequestVoteResponse, Cluster: 7, From: id, To: 1, Boot: 1, Term: 1,
+			RequestVoteResponse: RequestVoteResponse{For: 1, Granted: true}}})
+	}
+	if r.role != RoleCandidate {
+		t.Fatalf("%+v", r.Status())
+	}
+	c.persist(1)
+	if r.role != RoleLeader {
+		t.Fatalf("%+v", r.Status())
+	}
+}
+
 func TestRestartKeepsWhatWasDurable(t *testing.T) {
 	c := newTestCluster(t, 3)
 	l := c.elect()
