@@ -84,7 +84,7 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 	}
 	r.hearFrom(m.From, out)
 
-	// What is committed, or compacted, matches.
+	// What is committed matches, and so does what is compacted.
 	entries, verified := a.Entries, a.Prev.Index+Index(len(a.Entries))
 	if known := r.log.commitIndex; a.Prev.Index < known {
 		entries = entries[min(known-a.Prev.Index, Index(len(entries))):]

@@ -76,7 +76,7 @@ const (
 	Linearizability         // clients saw what one copy could not have shown them
 	Liveness                // a healed cluster did not recover in time
 	Panic                   // the program failed
-	Unknown                 // the judge of the history gave up
+	Unknown                 // the judge of the history gave up; one that has points never does
 )
 
 var verdictNames = [...]string{"passed", "safety", "linearizability", "liveness", "panic", "unknown"}

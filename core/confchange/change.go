@@ -61,10 +61,10 @@ var (
 )
 
 // Begin is the first configuration on the way that the operations ask for, from
-// one that is not joint. If
-// they promote, it has the learners, and what else they want of voters is
-// planned with the promotion; otherwise all of it takes effect. What was
-// planned before stays planned, but for the replicas that the operations name.
+// one that is not joint. If they promote, it has the learners, and what else
+// they want of voters is planned with the promotion; otherwise all of it takes
+// effect. What was planned before stays planned, but for the replicas that the
+// operations name.
 func (c *Configuration) Begin(operations []Operation) (Configuration, error) {
 	if len(operations) == 0 {
 		return Configuration{}, ErrNothing
