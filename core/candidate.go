@@ -8,6 +8,7 @@ type candidate struct {
 	ballots      []ballot
 	elapsedTicks uint32 // since the round's requests were sent last
 	transfer     bool   // the leader wanted it to stand
+	refused      bool   // somebody has refused it a vote in this round
 }
 
 type ballot struct {
@@ -65,7 +66,7 @@ func (r *Raft) tickCandidate(n uint32, out *Ready) {
 		r.electionElapsed, r.candidate.elapsedTicks = 0, 0
 		return
 	}
-	if r.electionDue() {
+	if r.electionDue() && !r.awaitsVotes() {
 		if r.mayStand() {
 			r.becomePreCandidate(out)
 		} else {
@@ -79,11 +80,20 @@ func (r *Raft) tickCandidate(n uint32, out *Ready) {
 	}
 }
 
+// awaitsVotes says whether it is better to go on asking than to start over: who
+// would have voted answered the pre-vote a moment ago, nobody has refused, and a
+// vote comes when the voter's disk is done. A candidate that starts over sooner
+// than that, with another term to be written, is never elected.
+func (r *Raft) awaitsVotes() bool {
+	return r.role == RoleCandidate && !r.candidate.refused && r.electionElapsed < r.stallTicks()
+}
+
 // countBallot notes what id says; its first word in a round stands.
 func (r *Raft) countBallot(id ReplicaID, say quorum.Ballot, out *Ready) {
 	if r.ballotOf(id) == quorum.BallotMissing {
 		r.candidate.ballots = append(r.candidate.ballots, ballot{id, say})
 	}
+	r.candidate.refused = r.candidate.refused || say == quorum.BallotNo
 	switch r.voters().Tally(r.ballotOf) {
 	case quorum.Won:
 		// Votes may be here before the news that the own one is durable. With that

@@ -13,7 +13,7 @@ func (r *Raft) NextDeadline() uint32 {
 	d := deadline{next: ^uint32(0)}
 	timeout := r.cfg.ElectionTicks
 	if r.diskBehind() && !r.diskStalled() {
-		d.at(r.stalledTicks, timeout)
+		d.at(r.stalledTicks, r.stallTicks())
 	}
 	if h := &r.handover; h.active() {
 		d.at(h.elapsedTicks, timeout)
@@ -36,6 +36,9 @@ func (r *Raft) NextDeadline() uint32 {
 		}
 	case RolePreCandidate, RoleCandidate:
 		d.at(r.electionElapsed, r.electionTimeout)
+		if r.role == RoleCandidate {
+			d.at(r.electionElapsed, r.stallTicks())
+		}
 		d.at(r.candidate.elapsedTicks, r.cfg.HeartbeatTicks)
 	case RoleLeader:
 		d.at(r.lead.heartbeatElapsed, r.cfg.HeartbeatTicks)

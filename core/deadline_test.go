@@ -145,7 +145,7 @@ func TestDeadlineAfterTheDiskHasRecovered(t *testing.T) {
 	c.propose(l, 1)
 	c.deliver()
 	c.isolate(x)
-	c.run(50)
+	c.run(150)
 	if f.role != RoleFollower || !f.diskStalled() {
 		t.Fatalf("%+v", f.Status())
 	}

@@ -5,9 +5,16 @@ import "github.com/seaworthy-raft/seaworthy/core/quorum"
 // restartElectionTimer draws the next timeout, from ElectionTicks up to twice
 // that, with the one random number at hand. Until the host brings another,
 // the same number serves again.
+//
+// A candidate is silent until its own vote is durable. With slow disks the
+// timeouts are drawn from a wider range, so that not everybody stands meanwhile.
 func (r *Raft) restartElectionTimer() {
+	spread := r.cfg.ElectionTicks
+	if r.diskTicks > spread/2 {
+		spread += 4 * r.diskTicks
+	}
 	r.electionElapsed = 0
-	r.electionTimeout = r.cfg.ElectionTicks + r.jitter%r.cfg.ElectionTicks
+	r.electionTimeout = r.cfg.ElectionTicks + r.jitter%spread
 	r.jitterUsed = true
 }
 

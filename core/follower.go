@@ -51,6 +51,11 @@ func (r *Raft) hearsLeader() bool {
 
 func (r *Raft) tickFollower(n uint32, out *Ready) {
 	r.tickElection(n)
+	if r.durableTerm < r.term || r.durableVote != r.vote {
+		// The candidate that it voted for can not have the vote yet. To stand
+		// against it now would keep a cluster with slow disks without a leader.
+		r.electionElapsed = 0
+	}
 	r.tickForwarded(n, out)
 	switch {
 	case (r.electionDue() || r.needsNobody()) && r.mayStand():
@@ -120,8 +125,16 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 	r.clock = max(r.clock, r.log.lastTime())
 	r.commitTo(min(a.Commit, verified), out)
 
-	resp := &r.message(out, KindAppendEntriesResponse, m.From, true).AppendEntriesResponse
+	// That it was heard, and when, promises nothing of the disk, so a heartbeat
+	// is answered at once with what is durable by now, and a disk that is slow
+	// does not make its replica silent (dissertation §10.2.1). Only more than
+	// that waits for the write: see Ready.Held.
+	waits := verified > r.log.persistedIndex && (len(a.Entries) > 0 || r.durableTerm < r.term)
+	resp := &r.message(out, KindAppendEntriesResponse, m.From, waits).AppendEntriesResponse
 	resp.Match, resp.Round, resp.Sent = verified, a.Round, a.Sent
+	if !waits {
+		resp.Match = min(verified, r.log.persistedIndex)
+	}
 }
 
 // overloaded says whether e has to wait until the state machine has applied

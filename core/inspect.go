@@ -255,6 +255,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.free(uint64(r.contactTicks))
 	h.flag(r.contactTicks < r.cfg.ElectionTicks)
 	h.free(uint64(r.stalledTicks))
+	h.free(uint64(r.diskTicks))
 	h.flag(r.diskStalled())
 	h.flag(r.resigned)
 	h.handover(&r.handover)
@@ -266,6 +267,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 	})
 	h.free(uint64(r.candidate.elapsedTicks))
 	h.flag(r.candidate.transfer)
+	h.flag(r.candidate.refused)
 	h.leaderPart(&r.lead)
 	return digest.Finish(h.sum)
 }

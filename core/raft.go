@@ -140,6 +140,9 @@ type Raft struct {
 	// stalledTicks have passed since anything became durable, though something
 	// was waiting to.
 	stalledTicks uint32
+	// diskTicks is about how long this replica's disk has taken of late; an
+	// election needs as long at least.
+	diskTicks uint32
 	// resigned: it stands for no election until it is started again.
 	resigned bool
 
@@ -339,14 +342,14 @@ func (r *Raft) handlePersisted(p Persisted, out *Ready) {
 		return
 	}
 	if p.Term > r.durableTerm || p.Term == r.durableTerm && r.durableVote == 0 {
-		r.stalledTicks = 0
+		r.diskMoved()
 		r.durableTerm, r.durableVote = p.Term, p.Vote
 		if r.role == RoleCandidate && r.durableTerm == r.term && r.durableVote == r.cfg.ID {
 			r.countBallot(r.cfg.ID, quorum.BallotYes, out)
 		}
 	}
 	if p.Log.Term == r.log.acceptTerm && p.Log.Index > r.log.persistedIndex {
-		r.stalledTicks = 0
+		r.diskMoved()
 		r.log.persistedIndex = p.Log.Index
 		if r.role == RoleLeader {
 			r.leaderPersisted(out)

@@ -118,7 +118,7 @@ const (
 	// EventHandoverAborted: a transfer to Replica, asked for or not, came to
 	// nothing within an election timeout.
 	EventHandoverAborted
-	// EventDiskStalled: nothing became durable here for an election timeout,
+	// EventDiskStalled: nothing became durable here for ten election timeouts,
 	// though something is waiting.
 	EventDiskStalled
 )

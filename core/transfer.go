@@ -232,12 +232,27 @@ func (r *Raft) tickDisk(n uint32, out *Ready) {
 	}
 }
 
+// diskMoved notes that something has become durable, and how long that took.
+// What was measured before fades, by a quarter each time.
+func (r *Raft) diskMoved() {
+	r.diskTicks = max(min(r.stalledTicks, r.stallTicks()), r.diskTicks-(r.diskTicks+3)/4)
+	r.stalledTicks = 0
+}
+
 // diskBehind says whether anything waits to become durable.
 func (r *Raft) diskBehind() bool {
 	return r.durableTerm != r.term || r.durableVote != r.vote || r.log.persistedIndex != r.log.lastIndex()
 }
 
-func (r *Raft) diskStalled() bool { return r.stalledTicks >= r.cfg.ElectionTicks }
+// stallTimeouts is how many election timeouts a disk that owes something may let
+// pass without making anything durable, before it counts as stalled. One that is
+// merely slow, but moves, is no reason to give up an office or not to seek it:
+// the disks of the others commit what this one is late with.
+const stallTimeouts = 10
+
+func (r *Raft) stallTicks() uint32 { return stallTimeouts * r.cfg.ElectionTicks }
+
+func (r *Raft) diskStalled() bool { return r.stalledTicks >= r.stallTicks() }
 
 func (r *Raft) preferredAfter() uint32 { return preferredTimeouts * 2 * r.cfg.ElectionTicks }
 

@@ -7,8 +7,8 @@ import (
 // The rows of the core's acceptance list that need disks and clients. The
 // others are in package core.
 
-// Row 6: the disk of a leader stands still. Within an election timeout of
-// noticing it hands over, another one answers the clients, and leadership does
+// Row 6: the disk of a leader stands still, for longer than one that is merely
+// slow. Within an election timeout of noticing it hands over, another one answers the clients, and leadership does
 // not come back, neither during the stall nor after it.
 func TestAcceptance06LeaderWithAStalledDiskHandsOver(t *testing.T) {
 	for seed := range uint64(20) {
@@ -23,10 +23,10 @@ func TestAcceptance06LeaderWithAStalledDiskHandsOver(t *testing.T) {
 		}
 		timeout := uint64(s.ElectionTicks) * s.TickNanos
 		stall := &w.hosts[old].disk.device.stalledUntil
-		*stall = w.now + 20*timeout
-		// It notices when nothing was durable for a timeout, and has two to hand
+		*stall = w.now + 30*timeout
+		// It notices when nothing was durable for ten timeouts, and has two to hand
 		// over. Its successor needs one round of votes, on disks that work.
-		w.runUntil(w.now + 3*timeout)
+		w.runUntil(w.now + 12*timeout)
 		next := w.leader()
 		if next < 0 || next == old {
 			t.Fatalf("seed %d: replica %d led, and replica %d leads after the stall was noticed", seed, old+1, next+1)
