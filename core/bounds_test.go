@@ -148,7 +148,7 @@ func TestBallotsOfStrangersAreNotKept(t *testing.T) {
 	}
 	for i := 10; i < 10010; i++ {
 		c.step(1, Input{Kind: InputMessage, Message: &Message{Kind: KindRequestVoteResponse, Cluster: 7, From: ReplicaID(i), To: 1, Boot: 1,
-			RequestVoteResponse: RequestVoteResponse{Pre: true, For: 1}}})
+			RequestVoteResponse: RequestVoteResponse{Pre: true, For: 1, Round: c.replicas[1].candidate.round}}})
 	}
 	if n := len(c.replicas[1].candidate.ballots); n > 3 {
 		t.Fatalf("%d ballots of 3 voters", n)

@@ -6,6 +6,7 @@ import "github.com/seaworthy-raft/seaworthy/core/quorum"
 // round under way, one for each replica that answered.
 type candidate struct {
 	ballots      []ballot
+	round        uint64 // of a pre-candidate
 	elapsedTicks uint32 // since the round's requests were sent last
 	transfer     bool   // the leader wanted it to stand
 	refused      bool   // somebody has refused it a vote in this round
@@ -21,7 +22,8 @@ type ballot struct {
 func (r *Raft) becomePreCandidate(out *Ready) {
 	r.becomeFollower(out)
 	r.role = RolePreCandidate
-	r.candidate = candidate{}
+	r.voteRounds++
+	r.candidate = candidate{round: uint64(r.cfg.Boot)<<32 + r.voteRounds}
 	r.requestVotes(out)
 	r.countBallot(r.cfg.ID, quorum.BallotYes, out)
 }
@@ -49,7 +51,7 @@ func (r *Raft) requestVotes(out *Ready) {
 		v := &r.message(out, KindRequestVote, id, false).RequestVote
 		v.Last = r.log.last()
 		v.Pre = r.role == RolePreCandidate
-		v.Transfer = r.candidate.transfer
+		v.Transfer, v.Round = r.candidate.transfer, r.candidate.round
 		v.For = r.term
 		if v.Pre {
 			v.For++

@@ -44,7 +44,7 @@ func (r *Raft) handleRequestVote(m *Message, out *Ready) {
 		}
 	}
 	resp := &r.message(out, KindRequestVoteResponse, m.From, grant && !v.Pre).RequestVoteResponse
-	resp.Pre, resp.For, resp.Granted = v.Pre, v.For, grant
+	resp.Pre, resp.For, resp.Round, resp.Granted = v.Pre, v.For, v.Round, grant
 }
 
 // mayVoteFor says whether the vote of this term is free, or given to id.
@@ -57,7 +57,7 @@ func (r *Raft) handleRequestVoteResponse(m *Message, out *Ready) {
 	switch {
 	case !voters.Has(m.From):
 		return
-	case r.role == RolePreCandidate && v.Pre && v.For == r.term+1:
+	case r.role == RolePreCandidate && v.Pre && v.For == r.term+1 && v.Round == r.candidate.round:
 	case r.role == RoleCandidate && !v.Pre && v.For == r.term && m.Term == r.term:
 	default:
 		return // of an earlier round, or decided already

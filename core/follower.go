@@ -57,6 +57,7 @@ func (r *Raft) tickFollower(n uint32, out *Ready) {
 		r.electionElapsed = 0
 	}
 	r.tickForwarded(n, out)
+	r.tickPreference(n)
 	switch {
 	case (r.electionDue() || r.needsNobody()) && r.mayStand():
 		r.becomePreCandidate(out)
@@ -97,6 +98,7 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 		resp := &r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse
 		resp.Reject, resp.Prev, resp.Round, resp.Sent = true, a.Prev.Index, a.Round, a.Sent
 		resp.Hint = r.log.conflict(a.Prev)
+		resp.Unfit = !r.mayStand()
 		return
 	}
 
@@ -131,7 +133,7 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 	// that waits for the write: see Ready.Held.
 	waits := verified > r.log.persistedIndex && (len(a.Entries) > 0 || r.durableTerm < r.term)
 	resp := &r.message(out, KindAppendEntriesResponse, m.From, waits).AppendEntriesResponse
-	resp.Match, resp.Round, resp.Sent = verified, a.Round, a.Sent
+	resp.Match, resp.Round, resp.Sent, resp.Unfit = verified, a.Round, a.Sent, !r.mayStand()
 	if !waits {
 		resp.Match = min(verified, r.log.persistedIndex)
 	}

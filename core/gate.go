@@ -58,9 +58,9 @@ func (r *Raft) checkRequestVote(m *Message) error {
 	if v.Pre {
 		ask++
 	}
-	if v.For != ask || v.For == 0 || v.Last.Term > m.Term || v.Pre && v.Transfer {
-		return fmt.Errorf("%w: vote request for term %d (pre %t, transfer %t) in term %d, log ending in %v",
-			ErrBadMessage, v.For, v.Pre, v.Transfer, m.Term, v.Last)
+	if v.For != ask || v.For == 0 || v.Last.Term > m.Term || v.Pre && v.Transfer || v.Pre != (v.Round != 0) {
+		return fmt.Errorf("%w: vote request for term %d (pre %t, round %d, transfer %t) in term %d, log ending in %v",
+			ErrBadMessage, v.For, v.Pre, v.Round, v.Transfer, m.Term, v.Last)
 	}
 	return nil
 }

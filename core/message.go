@@ -63,13 +63,19 @@ type RequestVote struct {
 	Pre      bool
 	Transfer bool
 	For      Term
-	Last     EntryID // where the candidate's log ends
+	// Round, with Pre, names the sender's round of pre-votes, as many may ask for
+	// one term: grants of different rounds must not add up. No two rounds of a
+	// replica have the same, whatever its boot. Without Pre it is zero: a replica
+	// asks for true votes in a term once.
+	Round uint64
+	Last  EntryID // where the candidate's log ends
 }
 
-// RequestVoteResponse answers the request for the same For and Pre.
+// RequestVoteResponse answers the request for the same For, Pre and Round.
 type RequestVoteResponse struct {
 	Pre     bool
 	For     Term
+	Round   uint64
 	Granted bool
 }
 
@@ -95,7 +101,11 @@ type AppendEntries struct {
 // leader's up to Match, or, with Reject, that it does not match at Prev.
 type AppendEntriesResponse struct {
 	Reject bool
-	Match  Index
+	// Unfit: the sender may not stand for election as it is, so leadership can not
+	// be handed to it. It is also the answer to a TimeoutNow that it can not
+	// follow.
+	Unfit bool
+	Match Index
 	// Prev is the index of the refused message's Prev.
 	Prev Index
 	// Hint is the last entry of the sender's log that may match: the last at or

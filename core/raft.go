@@ -146,13 +146,16 @@ type Raft struct {
 	// resigned: it stands for no election until it is started again.
 	resigned bool
 
-	follower  follower
-	candidate candidate
-	lead      leading
-	handover  handover
+	follower   follower
+	candidate  candidate
+	lead       leading
+	handover   handover
+	preference preference
 
-	// readCounter numbers the read index requests of this boot.
+	// readCounter numbers the read index requests of this boot, and voteRounds its
+	// rounds of pre-votes.
 	readCounter uint64
+	voteRounds  uint64
 	// appendedFrom is the first index written in the step under way; zero: none.
 	appendedFrom Index
 }

@@ -126,7 +126,7 @@ func TestVotesOfOthersWaitForTheOwnOne(t *testing.T) {
 		c.tick(1, 1)
 		for _, id := range []ReplicaID{2, 3} {
 			c.step(1, Input{Kind: InputMessage, Message: &Message{Kind: KindRequestVoteResponse, Cluster: 7, From: id, To: 1, Boot: 1,
-				RequestVoteResponse: RequestVoteResponse{Pre: true, For: 1, Granted: true}}})
+				RequestVoteResponse: RequestVoteResponse{Pre: true, For: 1, Round: r.candidate.round, Granted: true}}})
 		}
 	}
 	for _, id := range []ReplicaID{2, 3} {

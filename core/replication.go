@@ -97,6 +97,11 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 	}
 	a := &m.AppendEntriesResponse
 	r.answered(p, a.Round, a.Sent, out)
+	if p.Unfit = a.Unfit; p.Unfit && p.ID == r.handover.target {
+		if r.targetUnfit(out); r.role != RoleLeader {
+			return
+		}
+	}
 	if a.Reject {
 		// Even one that moves nothing may be the first word of a new incarnation,
 		// to which nothing is on its way.

@@ -37,19 +37,47 @@ const (
 func (h *handover) active() bool { return h.cause != handoverNone }
 
 // preferredTimeouts is how many upper election timeouts a leader has been in
-// office before it hands over to a voter of higher priority, and after an
-// attempt before the next.
-const preferredTimeouts = 4
+// office before it hands over to a voter of higher priority. After an attempt it
+// is twice as many before the next, up to preferredDoublings times.
+const (
+	preferredTimeouts  = 4
+	preferredDoublings = 6
+)
+
+// preference is what a replica remembers of its own handovers to a preferred
+// voter, in office and out of it: a preference is nobody's order, so what comes
+// to nothing, or does not last, is tried less and less often.
+type preference struct {
+	target ReplicaID
+	vain   uint32 // handovers to it that have not proved to last
+	// ledTicks is how long it has been heard as the leader, without a break.
+	ledTicks uint32
+}
+
+// tickPreference forgets the handovers that came to nothing once the target has
+// led for as long as the next attempt would have had to wait.
+func (r *Raft) tickPreference(n uint32) {
+	p := &r.preference
+	switch {
+	case p.vain == 0:
+	case r.leader != p.target:
+		p.ledTicks = 0
+	default:
+		if p.ledTicks = saturate(p.ledTicks, n); p.ledTicks >= r.preferredAfter() {
+			*p = preference{}
+		}
+	}
+}
 
 // handleTransfer begins a transfer that the host asks for.
 func (r *Raft) handleTransfer(tag uint64, target ReplicaID, out *Ready) {
 	switch {
 	case r.role != RoleLeader:
 		r.refuse(out, tag, RefusedNotLeader)
-	case target == r.cfg.ID:
-		out.Done = append(out.Done, Done{tag, target})
 	case r.handover.active():
 		r.refuse(out, tag, RefusedTransferring)
+	case target == r.cfg.ID:
+		out.Done = append(out.Done, Done{tag, target})
 	case !r.beginHandover(handoverAsked, target, out):
 		r.refuse(out, tag, RefusedNoTarget)
 	default:
@@ -114,13 +142,13 @@ func (r *Raft) beginHandover(cause handoverCause, target ReplicaID, out *Ready) 
 	return true
 }
 
-// bestVoter is the one to take over: in touch, with the longest log, and of
-// the highest priority. Only names whom alone to consider, unless it is zero.
+// bestVoter is the one to take over: in touch, fit to stand, with the longest
+// log, and of the highest priority. Only names whom alone to consider, unless it is zero.
 func (r *Raft) bestVoter(only ReplicaID) *progress.Progress {
 	var best *progress.Progress
 	for _, id := range r.members().Voters {
 		p := r.peer(id)
-		if id == r.cfg.ID || only != 0 && id != only || p == nil || r.quiet(p) || p.State == progress.Snapshot {
+		if id == r.cfg.ID || only != 0 && id != only || p == nil || r.quiet(p) || p.Unfit || p.State == progress.Snapshot {
 			continue
 		}
 		if best == nil || p.Match > best.Match ||
@@ -173,8 +201,7 @@ func (r *Raft) abortHandover(out *Ready) {
 	if r.role == RoleLeader || h.tagged {
 		out.Events = append(out.Events, Event{EventHandoverAborted, h.target})
 	}
-	stepsDown := h.cause == handoverResigned || h.cause == handoverRemoved || h.cause == handoverStalled
-	if r.role == RoleLeader && stepsDown {
+	if r.role == RoleLeader && h.stepsDown() {
 		r.becomeFollower(out)
 	}
 	switch {
@@ -209,9 +236,29 @@ func (r *Raft) handleTimeoutNow(m *Message, out *Ready) {
 		return // it is over; that leader has been told, or will be
 	}
 	r.hearFrom(m.From, out)
-	if r.mayStand() && r.log.matches(m.TimeoutNow.Last) {
+	switch {
+	case !r.mayStand():
+		r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse.Unfit = true
+	case r.log.matches(m.TimeoutNow.Last):
 		r.becomeCandidate(true, out)
 	}
+}
+
+// targetUnfit ends a handover to one that can not take over. A leader that must
+// not go on leading tries the next one, in the time that it has.
+func (r *Raft) targetUnfit(out *Ready) {
+	h := &r.handover
+	if best := r.bestVoter(0); h.stepsDown() && best != nil {
+		h.target, h.asked = best.ID, false
+		r.askToStand(out)
+		return
+	}
+	r.abortHandover(out)
+}
+
+// stepsDown says whether a leader goes even if nobody takes over.
+func (h *handover) stepsDown() bool {
+	return h.cause == handoverResigned || h.cause == handoverRemoved || h.cause == handoverStalled
 }
 
 // tickDisk notices that the disk stands still. A leader then hands over: its
@@ -254,7 +301,9 @@ func (r *Raft) stallTicks() uint32 { return stallTimeouts * r.cfg.ElectionTicks 
 
 func (r *Raft) diskStalled() bool { return r.stalledTicks >= r.stallTicks() }
 
-func (r *Raft) preferredAfter() uint32 { return preferredTimeouts * 2 * r.cfg.ElectionTicks }
+func (r *Raft) preferredAfter() uint32 {
+	return preferredTimeouts * 2 * r.cfg.ElectionTicks << min(r.preference.vain, preferredDoublings)
+}
 
 // tickPreferred hands over to a voter of higher priority that has all that is
 // committed (under load nobody ever has the whole log). A leader waits with
@@ -263,6 +312,10 @@ func (r *Raft) preferredAfter() uint32 { return preferredTimeouts * 2 * r.cfg.El
 func (r *Raft) tickPreferred(out *Ready) {
 	if best := r.preferred(); best != 0 && !r.handover.active() {
 		r.lead.preferredTicks = 0
+		if best != r.preference.target {
+			r.preference = preference{target: best}
+		}
+		r.preference.vain++
 		r.beginHandover(handoverPreferred, best, out)
 	}
 }
@@ -276,7 +329,7 @@ func (r *Raft) preferred() (best ReplicaID) {
 	own := c.Member(r.cfg.ID).Priority
 	for _, id := range c.Voters {
 		p, priority := r.peer(id), c.Member(id).Priority
-		if priority > own && p != nil && !r.quiet(p) && p.Match >= r.log.commitIndex {
+		if priority > own && p != nil && !r.quiet(p) && !p.Unfit && p.Match >= r.log.commitIndex {
 			best, own = id, priority
 		}
 	}

@@ -391,18 +391,19 @@ func (s *idle) Digest() uint64                   { return s.n }
 
 // loop is a host that does everything at once, with nothing around it.
 type loop struct {
-	t       testing.TB
-	disk    *Memory
-	replica *Replica
-	sm      StateMachine
-	write   uint64
-	task    *Task
-	next    *Task
-	answers int
-	acks    []core.Message
-	message core.Message
-	command []byte
-	tag     uint64
+	t         testing.TB
+	disk      *Memory
+	replica   *Replica
+	sm        StateMachine
+	write     uint64
+	task      *Task
+	next      *Task
+	answers   int
+	acks      []core.Message
+	message   core.Message
+	command   []byte
+	tag       uint64
+	voteRound uint64 // of the request for votes that was sent last
 }
 
 func (l *loop) Submit(w *Write) {
@@ -425,6 +426,7 @@ func (l *loop) Event(e core.Event)            {}
 
 // Send answers entries at once, as a peer with a fast disk.
 func (l *loop) Send(m *core.Message) {
+	l.voteRound = m.RequestVote.Round
 	if m.Kind != core.KindAppendEntries {
 		return
 	}
@@ -474,7 +476,7 @@ func newLoop(t testing.TB) *loop {
 		vote := core.Message{Cluster: 7, From: 2, To: 1, Boot: 1, Term: s.Term, Kind: core.KindRequestVoteResponse}
 		vote.RequestVoteResponse = core.RequestVoteResponse{For: s.Term, Granted: true}
 		if s.Role == core.RolePreCandidate {
-			vote.RequestVoteResponse = core.RequestVoteResponse{Pre: true, For: s.Term + 1, Granted: true}
+			vote.RequestVoteResponse = core.RequestVoteResponse{Pre: true, For: s.Term + 1, Round: l.voteRound, Granted: true}
 		}
 		if s.Role == core.RolePreCandidate || s.Role == core.RoleCandidate {
 			if err := l.replica.Receive(&vote); err != nil {

@@ -1084,7 +1084,7 @@ var broken = []breakage{
 		values: []string{"3@0"},
 		breaks: func(w *fakeWorld) {
 			m := w.message(core.KindRequestVote, 1, 2)
-			m.RequestVote = core.RequestVote{Pre: true, For: 2, Last: core.EntryID{Term: 0, Index: 3}}
+			m.RequestVote = core.RequestVote{Pre: true, For: 2, Round: 1, Last: core.EntryID{Term: 0, Index: 3}}
 			w.send(m)
 		},
 	},

@@ -72,6 +72,7 @@ const (
 	flagTransfer = 2
 	flagGranted  = 2
 	flagReject   = 1
+	flagUnfit    = 2
 )
 
 func flagIf(set bool, bit byte) byte {
@@ -97,11 +98,13 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		v := &m.RequestVote
 		b = append(b, flagIf(v.Pre, flagPre)|flagIf(v.Transfer, flagTransfer))
 		b = le.AppendUint64(b, uint64(v.For))
+		b = le.AppendUint64(b, v.Round)
 		b = appendID(b, v.Last)
 	case core.KindRequestVoteResponse:
 		v := &m.RequestVoteResponse
 		b = append(b, flagIf(v.Pre, flagPre)|flagIf(v.Granted, flagGranted))
 		b = le.AppendUint64(b, uint64(v.For))
+		b = le.AppendUint64(b, v.Round)
 	case core.KindAppendEntries:
 		a := &m.AppendEntries
 		b = appendID(b, a.Prev)
@@ -115,7 +118,7 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		}
 	case core.KindAppendEntriesResponse:
 		a := &m.AppendEntriesResponse
-		b = append(b, flagIf(a.Reject, flagReject))
+		b = append(b, flagIf(a.Reject, flagReject)|flagIf(a.Unfit, flagUnfit))
 		b = le.AppendUint64(b, uint64(a.Match))
 		b = le.AppendUint64(b, uint64(a.Prev))
 		b = appendID(b, a.Hint)
@@ -205,7 +208,7 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 	b = b[envelopeBytes:end]
 	switch m.Kind {
 	case core.KindRequestVote:
-		if err := exactly(b, 25); err != nil {
+		if err := exactly(b, 33); err != nil {
 			return err
 		}
 		if b[0]&^(flagPre|flagTransfer) != 0 {
@@ -215,10 +218,11 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 			Pre:      b[0]&flagPre != 0,
 			Transfer: b[0]&flagTransfer != 0,
 			For:      core.Term(u64(b[1:])),
-			Last:     entryID(b[9:]),
+			Round:    u64(b[9:]),
+			Last:     entryID(b[17:]),
 		}
 	case core.KindRequestVoteResponse:
-		if err := exactly(b, 9); err != nil {
+		if err := exactly(b, 17); err != nil {
 			return err
 		}
 		if b[0]&^(flagPre|flagGranted) != 0 {
@@ -227,6 +231,7 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 		m.RequestVoteResponse = core.RequestVoteResponse{
 			Pre:     b[0]&flagPre != 0,
 			For:     core.Term(u64(b[1:])),
+			Round:   u64(b[9:]),
 			Granted: b[0]&flagGranted != 0,
 		}
 	case core.KindAppendEntries:
@@ -235,11 +240,12 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 		if err := exactly(b, 49); err != nil {
 			return err
 		}
-		if b[0]&^flagReject != 0 {
+		if b[0]&^(flagReject|flagUnfit) != 0 {
 			return ErrForm
 		}
 		m.AppendEntriesResponse = core.AppendEntriesResponse{
 			Reject: b[0]&flagReject != 0,
+			Unfit:  b[0]&flagUnfit != 0,
 			Match:  core.Index(u64(b[1:])),
 			Prev:   core.Index(u64(b[9:])),
 			Hint:   entryID(b[17:]),

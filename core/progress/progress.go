@@ -65,6 +65,8 @@ type Progress struct {
 	// message that the follower has answered; zero: none yet.
 	LeaseFrom uint64
 	CatchUp   CatchUp
+	// Unfit: it has said that it may not stand for election as it is.
+	Unfit bool
 	// Leaving: it is a member no longer, and is still to learn that. ToldCommit
 	// is the highest commit index that was sent to it.
 	Leaving    bool
