@@ -126,6 +126,7 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 	}
 	r.clock = max(r.clock, r.log.lastTime())
 	r.commitTo(min(a.Commit, verified), out)
+	r.giveUpPassed()
 
 	// That it was heard, and when, promises nothing of the disk, so a heartbeat
 	// is answered at once with what is durable by now, and a disk that is slow

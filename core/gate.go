@@ -5,13 +5,18 @@ import "fmt"
 // Bounds that no cluster lives to see, so that there is always a term, an index
 // and a time after what a message brings. Log time stops at timeMax.
 //
-// A term may not leap by more than termLeapMax: one message of the last term there
-// is would end all elections for ever.
+// One message of the last term there is would end all elections for ever. So a
+// replica whose term lies further back than termLeapMax comes nearer with each
+// message that it hears, by that much, instead of all the way at once. It would
+// be wrong to refuse such messages: two replicas that follow the protocol could
+// become deaf to each other.
 const (
 	termMax     = 1 << 62
 	termLeapMax = 1 << 32
 	indexMax    = 1 << 62
-	timeMax     = 1<<56 - 1 // all that goes into a digest
+	// snapshotIndexMax leaves room for the entries that follow a snapshot.
+	snapshotIndexMax = 1 << 61
+	timeMax          = 1<<56 - 1 // all that goes into a digest
 )
 
 // checkMessage is the gate: whatever a message holds is checked here, once,
@@ -24,8 +29,8 @@ func (r *Raft) checkMessage(m *Message) error {
 		return fmt.Errorf("%w: kind %d", ErrBadMessage, m.Kind)
 	case m.Cluster != r.cfg.Cluster:
 		return fmt.Errorf("%w: of cluster %d", ErrBadMessage, m.Cluster)
-	case m.Term > termMax || m.Term > r.term+termLeapMax:
-		return fmt.Errorf("%w: in term %d, after %d", ErrBadMessage, m.Term, r.term)
+	case m.Term > termMax:
+		return fmt.Errorf("%w: in term %d", ErrBadMessage, m.Term)
 	case m.To != r.cfg.ID || m.From == r.cfg.ID || m.From == 0:
 		return fmt.Errorf("%w: from %d to %d", ErrBadMessage, m.From, m.To)
 	}
@@ -46,6 +51,8 @@ func (r *Raft) checkMessage(m *Message) error {
 		if id := m.ReadIndex.ID; id.Replica != m.From || id.Boot != m.Boot || id.Counter == 0 {
 			return fmt.Errorf("%w: read index request %v from replica %d, boot %d", ErrBadMessage, id, m.From, m.Boot)
 		}
+	case KindReadIndexResponse:
+		return r.checkReadIndexResponse(m)
 	case KindTimeoutNow:
 		return r.checkTimeoutNow(m)
 	}
@@ -105,6 +112,11 @@ func (r *Raft) checkAppendEntries(m *Message) error {
 		case e.Digest != e.Chain(chain):
 			return fmt.Errorf("%w: entry %v does not continue the digest of %v", ErrBadMessage, e.EntryID, prev)
 		}
+		// What this log holds under the same name, committed or not, is the same
+		// entry (dissertation figure 3.2: Log Matching).
+		if term, own, ok := r.log.position(e.Index); ok && term == e.Term && own != e.Digest {
+			return fmt.Errorf("%w: entry %v with digest %x, here it is %x", ErrBadMessage, e.EntryID, e.Digest, own)
+		}
 		if err := checkEntry(e); err != nil {
 			return fmt.Errorf("%w: entry %v: %w", ErrBadMessage, e.EntryID, err)
 		}
@@ -117,6 +129,9 @@ func (r *Raft) checkAppendEntries(m *Message) error {
 		return err
 	}
 	if err := r.checkAgainstCommitted(a.Prev, a.PrevDigest); err != nil {
+		return err
+	}
+	if err := r.checkAgainstSnapshot(a); err != nil {
 		return err
 	}
 	if prev.Index <= r.log.commitIndex {
@@ -149,6 +164,32 @@ func (r *Raft) checkAgainstCommitted(id EntryID, chain uint64) error {
 	if term != id.Term && id.Index <= r.log.commitIndex || term == id.Term && chain != own {
 		return fmt.Errorf("%w: leader has %v with digest %x, here it is of term %d with digest %x, commit %d",
 			ErrBadMessage, id, chain, term, own, r.log.commitIndex)
+	}
+	return nil
+}
+
+// checkAgainstSnapshot: a snapshot that is complete, and that storage makes
+// durable, stands for what is committed. From then on no leader has another entry
+// at its position, and none commits past it with another one in this log: the
+// disk would hold two histories.
+func (r *Raft) checkAgainstSnapshot(a *AppendEntries) error {
+	in := &r.follower.incoming
+	s := &in.snapshot
+	if !in.installing || s.Index <= r.log.commitIndex {
+		return nil
+	}
+	id, chain := EntryID{Term: s.Term, Index: s.Index}, s.Digest
+	switch last := a.Prev.Index + Index(len(a.Entries)); {
+	case a.Prev.Index >= s.Index:
+		if term, own, ok := r.log.position(s.Index); r.log.matches(a.Prev) && a.Commit >= s.Index && ok {
+			id, chain = EntryID{Term: term, Index: s.Index}, own
+		}
+	case last >= s.Index:
+		e := &a.Entries[s.Index-a.Prev.Index-1]
+		id, chain = e.EntryID, e.Digest
+	}
+	if id != s.EntryID || chain != s.Digest {
+		return fmt.Errorf("%w: append with %v and digest %x, after a snapshot at %v with %x", ErrBadMessage, id, chain, s.EntryID, s.Digest)
 	}
 	return nil
 }
@@ -190,7 +231,7 @@ func (r *Raft) checkInstallSnapshot(m *Message) error {
 	c := &m.InstallSnapshot
 	s := &c.Snapshot
 	switch {
-	case m.Term == 0 || s.Index == 0 || s.Index > indexMax || s.Term == 0 || s.Term > m.Term || s.Time > timeMax:
+	case m.Term == 0 || s.Index == 0 || s.Index > snapshotIndexMax || s.Term == 0 || s.Term > m.Term || s.Time > timeMax:
 		return fmt.Errorf("%w: snapshot at %v, time %d, in term %d", ErrBadMessage, s.EntryID, s.Time, m.Term)
 	case c.Offset > s.Size || uint64(len(c.Data)) > s.Size-c.Offset:
 		return fmt.Errorf("%w: %d bytes at offset %d of a snapshot of %d", ErrBadMessage, len(c.Data), c.Offset, s.Size)
@@ -198,8 +239,8 @@ func (r *Raft) checkInstallSnapshot(m *Message) error {
 	if err := s.Configuration.Check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrBadMessage, err)
 	}
-	if s.Configuration.Index > s.Index {
-		return fmt.Errorf("%w: configuration of index %d in a snapshot at %v", ErrBadMessage, s.Configuration.Index, s.EntryID)
+	if s.Configuration.Index > s.Index || s.Configuration.Term > s.Term {
+		return fmt.Errorf("%w: configuration %v in a snapshot at %v", ErrBadMessage, s.Configuration.EntryID, s.EntryID)
 	}
 	if m.Term < r.term {
 		return nil
@@ -210,7 +251,29 @@ func (r *Raft) checkInstallSnapshot(m *Message) error {
 	if t := r.PositionTime(s.Index); r.log.matches(s.EntryID) && s.Time != t {
 		return fmt.Errorf("%w: snapshot at %v, time %d, here it is %d", ErrBadMessage, s.EntryID, s.Time, t)
 	}
-	return r.checkAgainstCommitted(s.EntryID, s.Digest)
+	return r.checkSnapshotGoesOn(s)
+}
+
+// checkSnapshotGoesOn: a leader's snapshot contains what is committed here, or is
+// contained in it, and so agrees with it in what it says about the time before.
+func (r *Raft) checkSnapshotGoesOn(s *Snapshot) error {
+	if err := r.checkAgainstCommitted(s.EntryID, s.Digest); err != nil {
+		return err
+	}
+	i := r.log.commitIndex
+	if s.Index <= i {
+		return nil
+	}
+	term, _, _ := r.log.position(i)
+	if t := r.PositionTime(i); s.Term < term || s.Time < t {
+		return fmt.Errorf("%w: snapshot at %v, time %d, after %v at %d is committed",
+			ErrBadMessage, s.EntryID, s.Time, EntryID{Term: term, Index: i}, t)
+	}
+	if c := r.configurationAt(i); s.Configuration.Index < c.Index ||
+		s.Configuration.Index <= i && s.Configuration.EntryID != c.EntryID {
+		return fmt.Errorf("%w: snapshot with configuration %v, after %v is committed", ErrBadMessage, s.Configuration.EntryID, c.EntryID)
+	}
+	return nil
 }
 
 func (r *Raft) checkInstallSnapshotResponse(m *Message) error {
@@ -220,6 +283,22 @@ func (r *Raft) checkInstallSnapshotResponse(m *Message) error {
 	}
 	if m.Term == r.term {
 		return r.checkClaims(m.From, a.Match, a.Round, a.Sent)
+	}
+	return nil
+}
+
+// checkReadIndexResponse: only the leader of a term answers what it was asked, and
+// no answer lies beyond all logs.
+func (r *Raft) checkReadIndexResponse(m *Message) error {
+	a, f := &m.ReadIndexResponse, &r.follower.reads
+	ours := a.ID.Replica == r.cfg.ID && a.ID.Boot == r.cfg.Boot
+	switch {
+	case a.Index > indexMax || a.Refused >= refusedEnd:
+		return fmt.Errorf("%w: reads at %d (refused: %d)", ErrBadMessage, a.Index, a.Refused)
+	case ours && a.ID.Counter > r.readCounter:
+		return fmt.Errorf("%w: answer to read index request %v, the last one was %d", ErrBadMessage, a.ID, r.readCounter)
+	case ours && f.counter != 0 && a.ID.Counter == f.counter && m.Term == r.term && m.From != r.leader:
+		return fmt.Errorf("%w: replica %d answers a read index request that replica %d was sent", ErrBadMessage, m.From, r.leader)
 	}
 	return nil
 }

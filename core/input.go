@@ -83,9 +83,9 @@ type Proposal struct {
 // (dissertation §4.2.1, §4.3).
 type Change struct {
 	Operations []Operation
-	// If, when IfSet, is the index of the configuration that the change was
-	// made for; if it is not in force any more, the change is refused.
-	If    Index
+	// If, when IfSet, names the configuration that the change was made for; if it
+	// is not in force any more, the change is refused.
+	If    EntryID
 	IfSet bool
 }
 

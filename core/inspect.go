@@ -12,8 +12,8 @@ type Office struct {
 	Term   Term
 	Leader ReplicaID // zero: unknown
 	Commit Index
-	// Configuration is the index of the one that counts; zero: the founding one.
-	Configuration Index
+	// Configuration names the one that counts; zero: the founding one.
+	Configuration EntryID
 	// Successor is to whom this replica is handing over; zero: it is not.
 	Successor ReplicaID
 }
@@ -22,7 +22,7 @@ type Office struct {
 func (r *Raft) Office() Office {
 	return Office{
 		Role: r.role, Term: r.term, Leader: r.leader, Commit: r.log.commitIndex,
-		Configuration: r.members().Index, Successor: r.handover.target,
+		Configuration: r.members().EntryID, Successor: r.handover.target,
 	}
 }
 
@@ -194,7 +194,7 @@ func (h *hasher) ids(set []ReplicaID) {
 }
 
 func (h *hasher) configuration(c *Configuration) {
-	h.word(uint64(c.Index))
+	h.entryID(c.EntryID)
 	h.ids(c.Voters)
 	h.ids(c.Outgoing)
 	h.ids(c.Learners)

@@ -31,8 +31,8 @@ func checkEntry(e *Entry) error {
 	if err != nil {
 		return err
 	}
-	if c.Index != e.Index {
-		return fmt.Errorf("%w: of index %d, in entry %v", confchange.ErrForm, c.Index, e.EntryID)
+	if c.EntryID != e.EntryID {
+		return fmt.Errorf("%w: named %v, in entry %v", confchange.ErrForm, c.EntryID, e.EntryID)
 	}
 	return c.Check()
 }
@@ -82,7 +82,7 @@ func (r *Raft) configurationAt(i Index) *Configuration {
 // reason a learner that is to be promoted may: others may know already that
 // they need its vote, and not get it, as its log is better than theirs.
 func (r *Raft) mayStand() bool {
-	if r.resigned || r.diskStalled() {
+	if r.resigned || r.diskStalled() || r.follower.incoming.installing || r.term == termMax {
 		return false
 	}
 	committed := r.configurationAt(r.log.commitIndex).Index
@@ -140,7 +140,7 @@ func (r *Raft) handleChange(tag uint64, change *Change, out *Ready) {
 	case reason != RefusedNone:
 	case c.IsJoint():
 		reason = RefusedChangePending
-	case change.IfSet && change.If != c.Index:
+	case change.IfSet && change.If != c.EntryID:
 		reason = RefusedConfigurationMoved
 	}
 	if reason != RefusedNone {
@@ -166,6 +166,7 @@ func refusalOf(err error) RefusalReason {
 		reason RefusalReason
 	}{
 		{confchange.ErrUsedID, RefusedUsedID},
+		{confchange.ErrFarID, RefusedFarID},
 		{confchange.ErrNoMember, RefusedNoMember},
 		{confchange.ErrTwice, RefusedTwice},
 		{confchange.ErrNoVoters, RefusedNoVoters},
@@ -239,7 +240,7 @@ func (r *Raft) catchUp(p *progress.Progress) {
 
 // appendConfiguration makes c count.
 func (r *Raft) appendConfiguration(c Configuration, out *Ready) EntryID {
-	c.Index = r.log.lastIndex() + 1
+	c.EntryID = EntryID{Term: r.term, Index: r.log.lastIndex() + 1}
 	id := r.leaderAppend(EntryConfiguration, c.Append(nil))
 	r.followMembers()
 	// A quorum may be smaller than it was, and hold what it did not hold.

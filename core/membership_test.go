@@ -169,20 +169,20 @@ func TestChangesAreRefusedWithAReason(t *testing.T) {
 func TestChangeForAConfigurationThatHasMovedOnIsRefused(t *testing.T) {
 	c := newTestCluster(t, 3)
 	l := c.elect()
-	update := func(address string, at Index) RefusalReason {
+	update := func(address string, at EntryID) RefusalReason {
 		t.Helper()
 		why := c.changeIf(l, 1, Change{Operations: []Operation{{Kind: confchange.Update, ID: 1, Address: address}}, If: at, IfSet: true})
 		c.run(3)
 		return why
 	}
-	if why := update("a", 1); why != RefusedConfigurationMoved {
+	if why := update("a", EntryID{Term: 1, Index: 1}); why != RefusedConfigurationMoved {
 		t.Errorf("for one that never was: %v", why)
 	}
-	if why := update("a", 0); why != RefusedNone {
+	if why := update("a", EntryID{}); why != RefusedNone {
 		t.Errorf("for the founding one: %v", why)
 	}
-	at := c.members(l).Index
-	if why := update("b", 0); why != RefusedConfigurationMoved {
+	at := c.members(l).EntryID
+	if why := update("b", EntryID{}); why != RefusedConfigurationMoved {
 		t.Errorf("for the founding one, which is not in force: %v", why)
 	}
 	if why := update("b", at); why != RefusedNone || c.members(1).Member(1).Address != "b" {
@@ -194,7 +194,7 @@ func TestChangeForAConfigurationThatHasMovedOnIsRefused(t *testing.T) {
 func appended(prev Entry, term Term, conf *Configuration) Entry {
 	e := Entry{EntryID: EntryID{Term: term, Index: prev.Index + 1}, Kind: EntryNoop}
 	if conf != nil {
-		conf.Index = e.Index
+		conf.EntryID = e.EntryID
 		e.Kind, e.Data = EntryConfiguration, conf.Append(nil)
 	}
 	e.Digest = e.Chain(prev.Digest)
@@ -380,7 +380,7 @@ func TestSnapshotTellsOfARemoval(t *testing.T) {
 	c.mustChange(Operation{Kind: confchange.AddLearner, ID: 9})
 	r := c.replicas[l]
 	s := Snapshot{EntryID: EntryID{Term: r.term, Index: r.log.lastIndex() + 5}, Digest: 1, Size: 0,
-		Configuration: Configuration{Voters: []ReplicaID{l}, Index: r.log.lastIndex() + 1, Highest: 9}}
+		Configuration: Configuration{EntryID: EntryID{Term: r.term, Index: r.log.lastIndex() + 1}, Voters: []ReplicaID{l}, Highest: 9}}
 	c.step(x, Input{Kind: InputMessage, Message: &Message{Kind: KindInstallSnapshot, Cluster: 7, From: l, To: x, Boot: 1, Term: r.term,
 		InstallSnapshot: InstallSnapshot{Snapshot: s}}})
 	if c.happened(x, Event{EventRemoved, x}) != 1 || c.members(x).Has(x) {

@@ -172,8 +172,8 @@ func New(cfg Config, st State) (*Raft, error) {
 		cfg:            cfg,
 		term:           st.HardState.Term,
 		vote:           st.HardState.Vote,
-		configurations: []Configuration{st.Snapshot.Configuration},
-		snapshot:       st.Snapshot,
+		configurations: []Configuration{st.Snapshot.Configuration.Clone()},
+		snapshot:       st.Snapshot.clone(),
 		jitter:         cfg.Jitter,
 	}
 	r.log = raftLog{base: st.Base, baseDigest: st.BaseDigest, baseTime: st.BaseTime}
@@ -272,7 +272,10 @@ func (r *Raft) handleMessage(m *Message, out *Ready) error {
 		return err
 	}
 	if m.Term > r.term && r.adopts(m) {
-		r.adoptTerm(m.Term, out)
+		r.adoptTerm(min(m.Term, r.term+termLeapMax), out)
+		if m.Term > r.term {
+			return nil // not there yet: see termLeapMax
+		}
 	}
 	switch m.Kind {
 	case KindRequestVote:
@@ -374,10 +377,10 @@ type outline struct {
 	term          Term
 	role          Role
 	leader        ReplicaID
-	configuration Index
+	configuration EntryID
 }
 
-func (r *Raft) outline() outline { return outline{r.term, r.role, r.leader, r.members().Index} }
+func (r *Raft) outline() outline { return outline{r.term, r.role, r.leader, r.members().EntryID} }
 
 // finish writes what follows from the difference between before and now.
 func (r *Raft) finish(before outline, out *Ready) {
@@ -401,7 +404,7 @@ func (r *Raft) finish(before outline, out *Ready) {
 	out.LeaderChanged = r.role != before.role || r.leader != before.leader || r.term != before.term
 	out.LostLeadership = before.role == RoleLeader && (r.role != RoleLeader || r.term != before.term)
 	out.Leader, out.Term = r.leader, r.term
-	if c := r.members(); c.Index != before.configuration {
+	if c := r.members(); c.EntryID != before.configuration {
 		out.ConfigurationSet, out.Configuration = true, *c
 	}
 	out.WantJitter = r.jitterUsed
@@ -448,7 +451,7 @@ func (r *Raft) message(out *Ready, kind MessageKind, to ReplicaID, promises bool
 	return m
 }
 
-// refuseAll answers every tag that the input carries.
+// refuseAll answers every tag that the input carries, and every one that waits.
 func (r *Raft) refuseAll(in *Input, out *Ready, reason RefusalReason) {
 	switch in.Kind {
 	case InputPropose:
@@ -462,6 +465,13 @@ func (r *Raft) refuseAll(in *Input, out *Ready, reason RefusalReason) {
 		r.refuse(out, r.handover.tag, reason)
 		r.handover = handover{}
 	}
+	for i := range r.lead.reads.waiting {
+		if w := &r.lead.reads.waiting[i]; w.id == (ReadID{}) {
+			r.refuse(out, w.tag, reason)
+		}
+	}
+	r.lead.reads.waiting = nil
+	r.refuseForwarded(out, reason)
 }
 
 func (r *Raft) refuse(out *Ready, tag uint64, reason RefusalReason) {
@@ -489,15 +499,27 @@ const (
 	HaltPersisted
 	// HaltApplied: the host says it applied what it was never handed.
 	HaltApplied
-	// HaltSnapshot: the host reported a snapshot that can not be: not applied
-	// yet, or in conflict with what this leader knows to be committed.
-	HaltSnapshot
+	// HaltSnapshotIndex and so on to HaltSnapshotConfiguration: the host reported a
+	// snapshot of its own that can not be. It is named for the first field that is
+	// not what this replica knows: an index that is not applied, another term,
+	// digest, log time or configuration than there is at that index.
+	HaltSnapshotIndex
+	HaltSnapshotTerm
+	HaltSnapshotDigest
+	HaltSnapshotTime
+	HaltSnapshotConfiguration
+	// HaltSnapshotUnknown: the host reported that a snapshot from a leader is
+	// installed, or failed, that is not the one it was handed.
+	HaltSnapshotUnknown
 )
 
 func (h HaltReason) String() string {
 	names := [...]string{
 		"", "unknown input", "acknowledged a write that was never submitted",
-		"applied what was never handed out", "reported an impossible snapshot",
+		"applied what was never handed out",
+		"reported a snapshot at an index that is not applied", "reported a snapshot of another term",
+		"reported a snapshot of another digest", "reported a snapshot of another log time",
+		"reported a snapshot with another configuration", "reported a snapshot that it was not handed",
 	}
 	if int(h) < len(names) {
 		return names[h]
@@ -533,8 +555,8 @@ func checkState(st *State) error {
 		if err := c.Check(); err != nil {
 			return fmt.Errorf("%w: %w", ErrState, err)
 		}
-		if c.Index > st.Snapshot.Index {
-			return fmt.Errorf("%w: configuration of index %d in a snapshot at %v", ErrState, c.Index, st.Snapshot.EntryID)
+		if c.Index > st.Snapshot.Index || c.Term > st.Snapshot.Term {
+			return fmt.Errorf("%w: configuration %v in a snapshot at %v", ErrState, c.EntryID, st.Snapshot.EntryID)
 		}
 	}
 	if s, n := &st.Snapshot, Index(len(st.Entries)); st.HardState.Term > termMax || s.Index > indexMax || s.Time > timeMax || st.Base.Index > indexMax-n {

@@ -253,11 +253,11 @@ func TestImpossibleReportsHalt(t *testing.T) {
 	}{
 		"applied beyond what was handed out": {Input{Kind: InputApplied, Applied: r.log.handedIndex + 1}, HaltApplied},
 		"a snapshot of what is not applied": {Input{Kind: InputSnapshotTaken,
-			Snapshot: Snapshot{EntryID: EntryID{Term: r.term, Index: r.log.appliedIndex + 1}}}, HaltSnapshot},
+			Snapshot: Snapshot{EntryID: EntryID{Term: r.term, Index: r.log.appliedIndex + 1}}}, HaltSnapshotIndex},
 		"a snapshot of another history": {Input{Kind: InputSnapshotTaken,
-			Snapshot: Snapshot{EntryID: EntryID{Term: r.term + 1, Index: r.log.appliedIndex}}}, HaltSnapshot},
+			Snapshot: Snapshot{EntryID: EntryID{Term: r.term + 1, Index: r.log.appliedIndex}}}, HaltSnapshotTerm},
 		"an installed snapshot of another history": {Input{Kind: InputSnapshotInstalled,
-			Snapshot: Snapshot{EntryID: EntryID{Term: r.term, Index: r.log.appliedIndex}, Digest: 1}}, HaltSnapshot},
+			Snapshot: Snapshot{EntryID: EntryID{Term: r.term, Index: r.log.appliedIndex}, Digest: 1}}, HaltSnapshotUnknown},
 		"a vote that was never given": {Input{Kind: InputPersisted, Persisted: Persisted{Term: r.term, Vote: 9}}, HaltPersisted},
 		"a term that is not yet":      {Input{Kind: InputPersisted, Persisted: Persisted{Term: r.term + 1}}, HaltPersisted},
 	} {
@@ -273,7 +273,6 @@ func TestImpossibleReportsHalt(t *testing.T) {
 	for _, in := range []Input{
 		{Kind: InputApplied, Applied: 1},
 		{Kind: InputPersisted, Persisted: Persisted{}},
-		{Kind: InputSnapshotFailed, Snapshot: Snapshot{EntryID: EntryID{Term: 1, Index: 1}}},
 	} {
 		c.step(l, in)
 	}

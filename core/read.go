@@ -240,7 +240,7 @@ func (r *Raft) tickForwarded(n uint32, out *Ready) {
 // out; an answer to any other comes too late.
 func (r *Raft) handleReadIndexResponse(m *Message, out *Ready) {
 	a, f := &m.ReadIndexResponse, &r.follower.reads
-	if f.counter == 0 || a.ID.Counter != f.counter || a.ID.Boot != r.cfg.Boot || a.ID.Replica != r.cfg.ID {
+	if f.counter == 0 || a.ID.Counter != f.counter || a.ID.Boot != r.cfg.Boot || a.ID.Replica != r.cfg.ID || m.Term < r.term {
 		return
 	}
 	n := 0

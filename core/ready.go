@@ -202,6 +202,10 @@ const (
 	// RefusedQuorumSilent: too many of those who would decide then were not heard
 	// for an election timeout. The cluster would stand still until they come back.
 	RefusedQuorumSilent
+	// RefusedFarID: the id of a new member lies too far above all that were used;
+	// see confchange.IDLeapMax.
+	RefusedFarID
+	refusedEnd
 )
 
 var refusalNames = [...]string{
@@ -211,7 +215,7 @@ var refusalNames = [...]string{
 	"no entry of the term committed yet", "a change is pending", "configuration moved on",
 	"nothing changes", "id used before", "no such member", "two operations on one replica",
 	"no voters would be left", "too many members",
-	"too many who would decide are silent",
+	"too many who would decide are silent", "id too far above those used",
 }
 
 func (r RefusalReason) String() string {

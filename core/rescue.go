@@ -28,7 +28,7 @@ func Rescue(st *State, voters []ReplicaID) (Entry, HardState, error) {
 	}
 	before := r.members()
 	c := Configuration{
-		Index:   r.log.lastIndex() + 1,
+		EntryID: EntryID{Term: r.term + rescueTerms, Index: r.log.lastIndex() + 1},
 		Voters:  slices.Compact(slices.Sorted(slices.Values(voters))),
 		Highest: before.HighestID(),
 	}
@@ -40,11 +40,14 @@ func Rescue(st *State, voters []ReplicaID) (Entry, HardState, error) {
 			c.Members = append(c.Members, m)
 		}
 	}
+	if r.term > termMax-rescueTerms {
+		return Entry{}, HardState{}, fmt.Errorf("%w: in term %d", ErrState, r.term)
+	}
 	if err := c.Check(); err != nil {
 		return Entry{}, HardState{}, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	e := Entry{
-		EntryID: EntryID{Term: r.term + rescueTerms, Index: c.Index},
+		EntryID: c.EntryID,
 		Kind:    EntryConfiguration,
 		Time:    r.log.lastTime(),
 		Data:    c.Append(nil),

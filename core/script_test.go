@@ -234,6 +234,15 @@ func number(s string) uint64 {
 	return n
 }
 
+// entryID reads index@term, as entries are printed.
+func entryID(s string) core.EntryID {
+	index, term, ok := strings.Cut(s, "@")
+	if !ok {
+		fail("%q is not index@term", s)
+	}
+	return core.EntryID{Term: core.Term(number(term)), Index: core.Index(number(index))}
+}
+
 func (a *arguments) number(key string, otherwise uint64) uint64 {
 	if v, ok := a.option(key); ok {
 		return number(v)
@@ -471,7 +480,7 @@ var commands = map[string]func(c *scriptCluster, a *arguments){
 		id := a.id()
 		in := core.Input{Kind: core.InputChange, Tag: c.tag(a.label())}
 		if v, ok := a.option("if"); ok {
-			in.Change.If, in.Change.IfSet = core.Index(number(v)), true
+			in.Change.If, in.Change.IfSet = entryID(v), true
 		}
 		address, _ := a.option("address")
 		priority := uint8(a.number("priority", 0))

@@ -20,15 +20,37 @@ type incomingSnapshot struct {
 // handleSnapshotTaken lets go of the log that this replica's own snapshot
 // covers, but for a tail kept for slow followers.
 func (r *Raft) handleSnapshotTaken(s *Snapshot, out *Ready) {
-	if s.Index > r.log.appliedIndex || !r.log.matches(s.EntryID) && s.Index > r.log.base.Index {
-		r.halt(HaltSnapshot)
+	if s.Index < r.log.base.Index {
+		// One from the leader was faster, and what this one says can not be
+		// compared any more. It is of no use in any case.
+		r.obsolete(s, out)
 		return
 	}
-	if r.obsolete(s, out) {
+	if r.halt(r.checkTaken(s)); r.halted != HaltNone || r.obsolete(s, out) {
 		return
 	}
-	r.adoptSnapshot(s, out)
+	own := *s
+	own.Configuration = *r.configurationAt(s.Index) // equal, and not borrowed
+	r.adoptSnapshot(&own, out)
 	r.compact(out)
+}
+
+// checkTaken compares what a host reports with what this replica knows.
+func (r *Raft) checkTaken(s *Snapshot) HaltReason {
+	term, chain, ok := r.log.position(s.Index)
+	switch {
+	case s.Index > r.log.appliedIndex || !ok:
+		return HaltSnapshotIndex
+	case s.Term != term:
+		return HaltSnapshotTerm
+	case s.Digest != chain:
+		return HaltSnapshotDigest
+	case s.Time != r.PositionTime(s.Index):
+		return HaltSnapshotTime
+	case s.Index >= r.snapshot.Index && !s.Configuration.Equal(r.configurationAt(s.Index)):
+		return HaltSnapshotConfiguration
+	}
+	return HaltNone
 }
 
 // obsolete releases a snapshot that comes after a later one.
@@ -188,7 +210,7 @@ func (r *Raft) handleInstallSnapshot(m *Message, out *Ready) {
 	}
 	in := &r.follower.incoming
 	if c.Offset == 0 && r.supersedes(in, m) {
-		*in = incomingSnapshot{snapshot: c.Snapshot, term: m.Term}
+		*in = incomingSnapshot{snapshot: c.Snapshot.clone(), term: m.Term}
 	}
 	if !in.snapshot.Same(&c.Snapshot) {
 		r.answerInstall(m.From, c, 0, 0, out)
@@ -227,33 +249,43 @@ func (r *Raft) answerInstall(to ReplicaID, c *InstallSnapshot, received uint64, 
 	a.Round, a.Sent = c.Round, c.Sent
 }
 
-// handleSnapshotInstalled makes a durable snapshot from the leader count. What
-// the log holds beyond it stays only if the log holds the snapshot's own
-// position; otherwise it is of a history that never was (dissertation §5.3).
-func (r *Raft) handleSnapshotInstalled(s *Snapshot, out *Ready) {
+// giveUpPassed forgets a snapshot on its way in that is of no use any more: the
+// log is committed up to there, or holds another entry at its position, from a
+// leader who knows better. What storage has of it goes with the next stream.
+func (r *Raft) giveUpPassed() {
 	in := &r.follower.incoming
-	if in.snapshot.Same(s) {
+	if in.snapshot.IsZero() || in.installing {
+		return
+	}
+	term, chain, ok := r.log.position(in.snapshot.Index)
+	contradicts := ok && (term > in.snapshot.Term || term == in.snapshot.Term && chain != in.snapshot.Digest)
+	if in.snapshot.Index <= r.log.commitIndex || contradicts {
 		*in = incomingSnapshot{}
 	}
+}
+
+// handleSnapshotInstalled makes a durable snapshot from the leader count. What
+// the log holds beyond it stays only if the log holds the snapshot's own
+// position; otherwise it is of a history that never was (dissertation §5.3). A
+// log that holds it is committed up to there, and the state machine goes on with
+// the log: it has no need of the snapshot.
+func (r *Raft) handleSnapshotInstalled(s *Snapshot, out *Ready) {
+	in := &r.follower.incoming
+	if s.equal(&r.snapshot) {
+		return // said twice
+	}
+	if !in.installing || !s.equal(&in.snapshot) {
+		r.halt(HaltSnapshotUnknown)
+		return
+	}
+	own := in.snapshot // the report is the host's, and borrowed
+	s, *in = &own, incomingSnapshot{}
 	if r.obsolete(s, out) {
 		return
 	}
-	term, chain, ok := r.log.position(s.Index)
-	held := ok && term == s.Term
-	if held && chain != s.Digest || !held && (ok && s.Index <= r.log.commitIndex || r.role == RoleLeader) {
-		r.halt(HaltSnapshot)
-		return
-	}
-	if s.Index <= r.log.commitIndex || r.role == RoleLeader {
-		// The log got there first, and the state machine follows it.
-		r.adoptSnapshot(s, out)
-		return
-	}
-	if held {
+	if r.log.matches(s.EntryID) {
 		r.commitTo(s.Index, out)
-		r.log.compact(s.Index)
-		r.compactConfigurations(s.Index)
-		out.Compact = s.Index
+		r.adoptSnapshot(s, out)
 	} else {
 		// What counted before, be it of a later index, is of a log that is gone.
 		r.log.reset(s, r.term)
@@ -262,12 +294,12 @@ func (r *Raft) handleSnapshotInstalled(s *Snapshot, out *Ready) {
 		}
 		r.configurations = []Configuration{s.Configuration}
 		out.Reset = true
+		r.adoptSnapshot(s, out)
+		r.clock = max(r.clock, s.Time)
+		r.log.commitIndex = s.Index
+		r.log.handedIndex = s.Index
+		out.RestoreSet, out.Restore = true, *s
 	}
-	r.adoptSnapshot(s, out)
-	r.clock = max(r.clock, s.Time)
-	r.log.commitIndex = s.Index
-	r.log.handedIndex = s.Index
-	out.RestoreSet, out.Restore = true, *s
 	if r.role == RoleFollower && r.leader != 0 {
 		r.answerInstall(r.leader, &InstallSnapshot{Snapshot: *s}, s.Size, s.Index, out)
 	}
@@ -276,10 +308,12 @@ func (r *Raft) handleSnapshotInstalled(s *Snapshot, out *Ready) {
 // handleSnapshotFailed forgets the bytes, and has the leader begin again.
 func (r *Raft) handleSnapshotFailed(s *Snapshot, out *Ready) {
 	in := &r.follower.incoming
-	if !in.snapshot.Same(s) {
+	if !in.installing || !s.equal(&in.snapshot) {
+		r.halt(HaltSnapshotUnknown)
 		return
 	}
-	*in = incomingSnapshot{}
+	own := in.snapshot
+	s, *in = &own, incomingSnapshot{}
 	if r.role == RoleFollower && r.leader != 0 {
 		r.answerInstall(r.leader, &InstallSnapshot{Snapshot: *s}, 0, 0, out)
 	}

@@ -93,6 +93,18 @@ type Snapshot struct {
 // IsZero says whether there is no snapshot.
 func (s *Snapshot) IsZero() bool { return s.Index == 0 }
 
+// equal says whether two snapshots are the same in all that they say.
+func (s *Snapshot) equal(o *Snapshot) bool {
+	return s.Same(o) && s.Digest == o.Digest && s.Time == o.Time && s.Configuration.Equal(&o.Configuration)
+}
+
+// clone shares no slices with s.
+func (s *Snapshot) clone() Snapshot {
+	c := *s
+	c.Configuration = s.Configuration.Clone()
+	return c
+}
+
 // Same says whether two snapshots are the same stream of bytes.
 func (s *Snapshot) Same(o *Snapshot) bool {
 	return s.EntryID == o.EntryID && s.Size == o.Size && s.Sum == o.Sum

@@ -70,7 +70,7 @@ func (f *fakeCore) at(i core.Index) *core.Entry {
 func (f *fakeCore) Status() core.Status {
 	f.st.First = f.base.id.Index + 1
 	f.st.Last, f.st.LastDigest = f.base.id, f.base.digest
-	f.st.Configuration = f.Configuration().Index
+	f.st.Configuration = f.Configuration().EntryID
 	if n := len(f.entries); n > 0 {
 		f.st.Last, f.st.LastDigest = f.entries[n-1].EntryID, f.entries[n-1].Digest
 	}

@@ -45,7 +45,7 @@ type host struct {
 	joined   bool // it knows of a configuration that it is a member of
 	stalled  bool // it has said that its disk stands still
 	// Its latest configuration and to whom it hands over, as last seen.
-	configuration core.Index
+	configuration core.EntryID
 	committed     bool // it knows that this one is
 	successor     core.ReplicaID
 }
@@ -148,7 +148,7 @@ func (h *host) start() {
 	h.replica = r
 	h.role = role{}
 	h.resigned, h.stalled = false, false
-	h.configuration, h.committed, h.successor = 0, true, 0
+	h.configuration, h.committed, h.successor = core.EntryID{}, true, 0
 	// The process has owed no ticks while it was not there.
 	h.clock.deliver(h.clock.owed(w.now))
 	h.planTick()
@@ -439,8 +439,8 @@ func (w *world) look(h *host) {
 
 // lookAtMembers notes how far a change or a handover has come.
 func (h *host) lookAtMembers(s *core.Office) {
-	committed := s.Commit >= s.Configuration
-	if committed && s.Role == core.RoleLeader && (!h.committed || s.Configuration > h.configuration) {
+	committed := s.Commit >= s.Configuration.Index
+	if committed && s.Role == core.RoleLeader && (!h.committed || s.Configuration.Index > h.configuration.Index) {
 		h.w.saw(triggerCommitted, h)
 	}
 	if s.Successor != 0 && h.successor == 0 {

@@ -219,7 +219,7 @@ var brokenMembers = []breakage{
 		name: "a configuration that is in no log", property: PropertyConfiguration, replica: 0,
 		values: []string{"configuration 3", "configuration 0: voters [1 2 3]"},
 		breaks: func(w *fakeWorld) {
-			w.cores[0].conf = &core.Configuration{Index: 3, Voters: w.conf.Voters[:2]}
+			w.cores[0].conf = &core.Configuration{EntryID: core.EntryID{Term: 1, Index: 3}, Voters: w.conf.Voters[:2]}
 			w.look(0)
 		},
 	},

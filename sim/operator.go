@@ -76,7 +76,7 @@ type operator struct {
 
 	removed uint64 // replicas known to be removed, as bits
 	updates int
-	seen    core.Index // the configuration that the request before was made for
+	seen    core.EntryID // the configuration that the request before was made for
 }
 
 func (o *operator) begin(w *world) {
@@ -187,12 +187,12 @@ func (o *operator) ask(kind askKind, prey int) {
 			return
 		}
 		if kind == askWrong || w.source.Chance(o.moves, uint32(w.scenario.Operator.Conditional), 100) {
-			change.If, change.IfSet = c.Index, true
+			change.If, change.IfSet = c.EntryID, true
 			if kind != askWrong && w.source.Choose(o.details, 4) == 1 {
 				change.If = o.seen
 			}
 		}
-		o.seen = c.Index
+		o.seen = c.EntryID
 	}
 	o.send(kind, at, change, target)
 	for w.source.Chance(o.moves, uint32(w.scenario.Operator.Repeat), 100) {

@@ -210,7 +210,7 @@ func genMessage(t *rapid.T) core.Message {
 			Prev: core.Index(word("prev")), Hint: id(), Round: word("round"), Sent: word("sent")}
 	case core.KindInstallSnapshot:
 		s := core.Snapshot{EntryID: id(), Digest: word("digest"), Time: word("time"), Size: word("size"), Sum: word("sum"),
-			Configuration: core.Configuration{Index: core.Index(word("index")), Highest: core.ReplicaID(word("highest")),
+			Configuration: core.Configuration{EntryID: id(), Highest: core.ReplicaID(word("highest")),
 				Voters: members(), Outgoing: members(), Learners: members(),
 				Planned: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) confchange.Planned {
 					return confchange.Planned{Kind: confchange.OperationKind(rapid.Uint8().Draw(t, "kind")),

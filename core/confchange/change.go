@@ -50,6 +50,8 @@ var (
 	ErrNothing = errors.New("confchange: nothing changes")
 	// ErrUsedID: the id of a new member is zero, or a replica had it before.
 	ErrUsedID = errors.New("confchange: the id has been used before")
+	// ErrFarID: the id of a new member lies too far above all that were used.
+	ErrFarID = errors.New("confchange: the id is too far above those used before")
 	// ErrNoMember: not a member, or not one of the kind that the operation needs.
 	ErrNoMember = errors.New("confchange: no such member")
 	// ErrTwice: two operations on one replica.
@@ -130,6 +132,9 @@ func (c *Configuration) checkOperation(op *Operation) error {
 		if op.ID == 0 || op.ID <= c.HighestID() {
 			return ErrUsedID
 		}
+		if op.ID > min(c.HighestID()+IDLeapMax, IDMax) {
+			return ErrFarID
+		}
 		ok = true
 	case Promote:
 		ok = has(c.Learners, op.ID)
@@ -189,20 +194,14 @@ func (c *Configuration) Leave() Configuration {
 	return next
 }
 
-// clone shares no slices with c. Its Highest is exact.
+// clone is Clone with a Highest that is exact.
 func (c *Configuration) clone() Configuration {
-	return Configuration{
-		Index:    c.Index,
-		Voters:   slices.Clone(c.Voters),
-		Outgoing: slices.Clone(c.Outgoing),
-		Learners: slices.Clone(c.Learners),
-		Planned:  slices.Clone(c.Planned),
-		Members:  slices.Clone(c.Members),
-		Highest:  c.HighestID(),
-	}
+	n := c.Clone()
+	n.Highest = c.HighestID()
+	return n
 }
 
-// same says whether two configurations differ in no more than their index and
+// same says whether two configurations differ in no more than their name and
 // in how they write down the highest id.
 func (c *Configuration) same(o *Configuration) bool {
 	return slices.Equal(c.Voters, o.Voters) && slices.Equal(c.Outgoing, o.Outgoing) &&

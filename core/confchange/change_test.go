@@ -71,7 +71,7 @@ func TestChangesThatAreNone(t *testing.T) {
 // The ways of a change: what counts at once, what is planned, what counts when
 // the learners have caught up, and what counts in the end.
 func TestWaysOfAChange(t *testing.T) {
-	three := Configuration{Index: 4, Voters: set{1, 2, 3}}
+	three := Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{1, 2, 3}}
 	learner := Configuration{Voters: set{1, 2, 3}, Learners: set{4}}
 	planned := Configuration{Voters: set{1, 2, 3}, Learners: set{4, 5}, Highest: 5,
 		Planned: []Planned{{Remove, 3}, {Promote, 4}, {Promote, 5}}}
@@ -83,21 +83,21 @@ func TestWaysOfAChange(t *testing.T) {
 		leave Configuration // if that is joint
 	}{
 		"add a learner": {c: three, ops: []Operation{{Kind: AddLearner, ID: 9, Address: "nine", Priority: 2}},
-			begin: Configuration{Index: 4, Voters: set{1, 2, 3}, Learners: set{9}, Highest: 9, Members: []Member{{9, 2, "nine"}}}},
+			begin: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{1, 2, 3}, Learners: set{9}, Highest: 9, Members: []Member{{9, 2, "nine"}}}},
 		"add a voter": {c: three, ops: []Operation{{Kind: AddVoter, ID: 9}},
-			begin: Configuration{Index: 4, Voters: set{1, 2, 3}, Learners: set{9}, Highest: 9, Planned: []Planned{{Promote, 9}}},
-			enter: Configuration{Index: 4, Voters: set{1, 2, 3, 9}, Highest: 9}},
+			begin: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{1, 2, 3}, Learners: set{9}, Highest: 9, Planned: []Planned{{Promote, 9}}},
+			enter: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{1, 2, 3, 9}, Highest: 9}},
 		"remove a voter": {c: three, ops: []Operation{{Kind: Remove, ID: 2}},
-			begin: Configuration{Index: 4, Voters: set{1, 3}, Highest: 3}},
+			begin: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{1, 3}, Highest: 3}},
 		"demote a voter": {c: three, ops: []Operation{{Kind: Demote, ID: 3}},
-			begin: Configuration{Index: 4, Voters: set{1, 2}, Learners: set{3}, Highest: 3}},
+			begin: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{1, 2}, Learners: set{3}, Highest: 3}},
 		"remove two": {c: three, ops: []Operation{{Kind: Remove, ID: 2}, {Kind: Remove, ID: 1}},
-			begin: Configuration{Index: 4, Voters: set{3}, Outgoing: set{1, 2, 3}, Highest: 3},
-			leave: Configuration{Index: 4, Voters: set{3}, Highest: 3}},
+			begin: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{3}, Outgoing: set{1, 2, 3}, Highest: 3},
+			leave: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{3}, Highest: 3}},
 		"replace one": {c: three, ops: []Operation{{Kind: Remove, ID: 1}, {Kind: AddVoter, ID: 4}},
-			begin: Configuration{Index: 4, Voters: set{1, 2, 3}, Learners: set{4}, Highest: 4, Planned: []Planned{{Remove, 1}, {Promote, 4}}},
-			enter: Configuration{Index: 4, Voters: set{2, 3, 4}, Outgoing: set{1, 2, 3}, Highest: 4},
-			leave: Configuration{Index: 4, Voters: set{2, 3, 4}, Highest: 4}},
+			begin: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{1, 2, 3}, Learners: set{4}, Highest: 4, Planned: []Planned{{Remove, 1}, {Promote, 4}}},
+			enter: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{2, 3, 4}, Outgoing: set{1, 2, 3}, Highest: 4},
+			leave: Configuration{EntryID: ids.EntryID{Term: 1, Index: 4}, Voters: set{2, 3, 4}, Highest: 4}},
 		"swap a voter and a learner": {c: learner, ops: []Operation{{Kind: Promote, ID: 4}, {Kind: Demote, ID: 1}},
 			begin: Configuration{Voters: set{1, 2, 3}, Learners: set{4}, Highest: 4, Planned: []Planned{{Demote, 1}, {Promote, 4}}},
 			enter: Configuration{Voters: set{2, 3, 4}, Outgoing: set{1, 2, 3}, Learners: set{1}, Highest: 4},
@@ -413,7 +413,7 @@ func TestMembersAsTheyAreAsked(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, c := range []Configuration{
 		{Voters: set{1}},
-		{Index: 9, Voters: set{1, 2, 3}, Outgoing: set{1, 2}, Learners: set{7}, Highest: 8,
+		{EntryID: ids.EntryID{Index: 9}, Voters: set{1, 2, 3}, Outgoing: set{1, 2}, Learners: set{7}, Highest: 8,
 			Planned: []Planned{{Remove, 1}, {Promote, 7}}, Members: []Member{{1, 2, "somewhere"}, {7, 0, "else"}}},
 	} {
 		b := c.Append(nil)

@@ -12,6 +12,7 @@ package confchange
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seaworthy-raft/seaworthy/core/ids"
 	"github.com/seaworthy-raft/seaworthy/core/quorum"
@@ -25,15 +26,24 @@ const (
 	PlannedMax      = 96
 )
 
+// An id is never used again, and a new one lies above all that were used. So one
+// member with the last id there is would end all adding for ever: a new id lies
+// at most IDLeapMax above the highest one so far, and none lies above IDMax.
+const (
+	IDLeapMax = 1 << 32
+	IDMax     = 1 << 62
+)
+
 // Configuration is a set of members. With Outgoing empty, a majority of
 // Voters decides; otherwise it is joint, and a majority of each of the two
 // decides (dissertation §4.3). Learners follow the log and decide nothing; one
 // that is also in Outgoing votes until the joint configuration is left. The
 // slices are sorted, without repeats, and never changed once shared.
 type Configuration struct {
-	// Index is that of the entry that brought it; zero: the cluster was founded
-	// with it.
-	Index    ids.Index
+	// EntryID is that of the entry that brought it, and so its name: another leader
+	// may bring another one at the same index. Zero: the cluster was founded with
+	// it.
+	ids.EntryID
 	Voters   []ids.ReplicaID
 	Outgoing []ids.ReplicaID
 	Learners []ids.ReplicaID
@@ -131,6 +141,21 @@ func (c *Configuration) HighestID() ids.ReplicaID {
 	return highest
 }
 
+// Equal says whether two configurations are the same in all that they say.
+func (c *Configuration) Equal(o *Configuration) bool {
+	return c.EntryID == o.EntryID && c.Highest == o.Highest && slices.Equal(c.Voters, o.Voters) &&
+		slices.Equal(c.Outgoing, o.Outgoing) && slices.Equal(c.Learners, o.Learners) &&
+		slices.Equal(c.Planned, o.Planned) && slices.Equal(c.Members, o.Members)
+}
+
+// Clone shares no slices with c.
+func (c *Configuration) Clone() Configuration {
+	n := *c
+	n.Voters, n.Outgoing, n.Learners = slices.Clone(c.Voters), slices.Clone(c.Outgoing), slices.Clone(c.Learners)
+	n.Planned, n.Members = slices.Clone(c.Planned), slices.Clone(c.Members)
+	return n
+}
+
 func has(set []ids.ReplicaID, id ids.ReplicaID) bool {
 	for _, v := range set {
 		if v == id {
@@ -150,10 +175,13 @@ func (c *Configuration) Check() error {
 		return fmt.Errorf("%w: %w: %d voters, %d outgoing, at most %d; %d learners, at most %d; %d planned, at most %d", ErrForm, err,
 			len(c.Voters), len(c.Outgoing), quorum.VotersMax, len(c.Learners), LearnersMax, len(c.Planned), PlannedMax)
 	}
+	if c.Highest > IDMax {
+		return fmt.Errorf("%w: highest id %d, at most %d", ErrForm, c.Highest, uint64(IDMax))
+	}
 	for _, set := range [...][]ids.ReplicaID{c.Voters, c.Outgoing, c.Learners} {
 		for i, id := range set {
-			if id == 0 || i > 0 && id <= set[i-1] {
-				return fmt.Errorf("%w: %v is not sorted, or repeats, or holds zero", ErrForm, set)
+			if id == 0 || id > IDMax || i > 0 && id <= set[i-1] {
+				return fmt.Errorf("%w: %v is not sorted, or repeats, or holds zero or more than %d", ErrForm, set, uint64(IDMax))
 			}
 		}
 	}

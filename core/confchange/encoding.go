@@ -11,21 +11,22 @@ import (
 // A configuration as bytes, in entries of the log and in snapshots. Numbers
 // are little-endian; each list has its length, a u8, before it.
 //
-//	 0         1        9          17
-//	┌─────────┬────────┬──────────┬────────┬──────────┬──────────┬─────────┬─────────┐
-//	│ version │ index  │ highest  │ voters │ outgoing │ learners │ planned │ members │
-//	│ u8 = 1  │ u64    │ u64      │ u64... │ u64...   │ u64...   │         │         │
-//	└─────────┴────────┴──────────┴────────┴──────────┴──────────┴─────────┴─────────┘
+//	 0         1        9        17         25
+//	┌─────────┬────────┬────────┬──────────┬────────┬──────────┬──────────┬─────────┬─────────┐
+//	│ version │ term   │ index  │ highest  │ voters │ outgoing │ learners │ planned │ members │
+//	│ u8 = 2  │ u64    │ u64    │ u64      │ u64... │ u64...   │ u64...   │         │         │
+//	└─────────┴────────┴────────┴──────────┴────────┴──────────┴──────────┴─────────┴─────────┘
 //
 // An operation that is planned is kind:u8 and id:u64; a member is id:u64,
 // priority:u8, length:u8 and that many bytes of address. There is one way to
 // write each configuration.
-const encodingVersion = 1
+const encodingVersion = 2
 
 // Append appends the encoding of c, which has to keep to the bounds of Check.
 func (c *Configuration) Append(dst []byte) []byte {
 	le := binary.LittleEndian
 	b := append(dst, encodingVersion)
+	b = le.AppendUint64(b, uint64(c.Term))
 	b = le.AppendUint64(b, uint64(c.Index))
 	b = le.AppendUint64(b, uint64(c.Highest))
 	for _, set := range [...][]ids.ReplicaID{c.Voters, c.Outgoing, c.Learners} {
@@ -59,7 +60,7 @@ func (c *Configuration) Encodes(b []byte) bool {
 func Decode(b []byte) (Configuration, error) {
 	d := decoder{b: b}
 	version := d.u8()
-	c := Configuration{Index: ids.Index(d.u64()), Highest: ids.ReplicaID(d.u64())}
+	c := Configuration{EntryID: ids.EntryID{Term: ids.Term(d.u64()), Index: ids.Index(d.u64())}, Highest: ids.ReplicaID(d.u64())}
 	for _, set := range [...]*[]ids.ReplicaID{&c.Voters, &c.Outgoing, &c.Learners} {
 		n := d.count(8)
 		for range n {
