@@ -15,6 +15,9 @@ func (r *Raft) NextDeadline() uint32 {
 	if r.diskBehind() && !r.diskStalled() {
 		d.at(r.stalledTicks, r.stallTicks())
 	}
+	if r.jitterUsed {
+		d.at(r.jitterTicks, timeout)
+	}
 	if h := &r.handover; h.active() {
 		d.at(h.elapsedTicks, timeout)
 		if h.asked {

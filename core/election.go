@@ -1,14 +1,22 @@
 package core
 
-import "github.com/seaworthy-raft/seaworthy/core/quorum"
+import (
+	"github.com/seaworthy-raft/seaworthy/core/digest"
+	"github.com/seaworthy-raft/seaworthy/core/quorum"
+)
 
 // restartElectionTimer draws the next timeout, from ElectionTicks up to twice
-// that, with the one random number at hand. Until the host brings another,
-// the same number serves again.
+// that, with the one random number at hand. Until the host brings another, it is
+// mixed with this replica's name: were the same number to serve twice, replicas
+// with equal numbers would split the votes for ever.
 //
 // A candidate is silent until its own vote is durable. With slow disks the
 // timeouts are drawn from a wider range, so that not everybody stands meanwhile.
 func (r *Raft) restartElectionTimer() {
+	if r.jitterUsed {
+		mixed := digest.Word(digest.Word(uint64(r.jitter), uint64(r.cfg.ID)), uint64(r.cfg.Boot))
+		r.jitter = uint32(digest.Finish(mixed) >> 32)
+	}
 	spread := r.cfg.ElectionTicks
 	if r.diskTicks > spread/2 {
 		spread += 4 * r.diskTicks

@@ -47,7 +47,8 @@ type Input struct {
 
 	Ticks uint32
 	// Jitter, when JitterSet, is a fresh random number for the next election
-	// timeout. A host brings one with the next tick after Ready.WantJitter.
+	// timeout, from all there are. A host brings one with the next tick after
+	// Ready.WantJitter; one that does not is told by EventJitterMissing.
 	Jitter    uint32
 	JitterSet bool
 

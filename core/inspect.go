@@ -252,6 +252,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.free(uint64(r.electionTimeout))
 	h.free(uint64(r.jitter))
 	h.flag(r.jitterUsed)
+	h.free(uint64(r.jitterTicks))
 	h.free(uint64(r.contactTicks))
 	h.flag(r.contactTicks < r.cfg.ElectionTicks)
 	h.free(uint64(r.stalledTicks))

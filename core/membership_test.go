@@ -192,7 +192,7 @@ func TestChangeForAConfigurationThatHasMovedOnIsRefused(t *testing.T) {
 
 // appended is an entry behind prev.
 func appended(prev Entry, term Term, conf *Configuration) Entry {
-	e := Entry{EntryID: EntryID{Term: term, Index: prev.Index + 1}, Kind: EntryNoop}
+	e := Entry{EntryID: EntryID{Term: term, Index: prev.Index + 1}, Kind: EntryNoop, Time: prev.Time}
 	if conf != nil {
 		conf.EntryID = e.EntryID
 		e.Kind, e.Data = EntryConfiguration, conf.Append(nil)

@@ -135,6 +135,8 @@ type Raft struct {
 	electionTimeout uint32
 	jitter          uint32
 	jitterUsed      bool
+	// jitterTicks have passed since a random number was asked for in vain.
+	jitterTicks uint32
 	// contactTicks have passed since a leader was heard, at most ElectionTicks.
 	contactTicks uint32
 	// stalledTicks have passed since anything became durable, though something
@@ -318,7 +320,12 @@ func (r *Raft) adoptTerm(term Term, out *Ready) {
 
 func (r *Raft) handleTick(in *Input, out *Ready) {
 	if in.JitterSet {
-		r.jitter, r.jitterUsed = in.Jitter, false
+		r.jitter, r.jitterUsed, r.jitterTicks = in.Jitter, false, 0
+	}
+	if r.jitterUsed && r.jitterTicks < r.cfg.ElectionTicks {
+		if r.jitterTicks = saturate(r.jitterTicks, in.Ticks); r.jitterTicks >= r.cfg.ElectionTicks {
+			out.Events = append(out.Events, Event{EventJitterMissing, r.cfg.ID})
+		}
 	}
 	r.clock += uint64(in.Ticks)
 	// What begins in this step is not as old as its ticks.

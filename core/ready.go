@@ -121,9 +121,13 @@ const (
 	// EventDiskStalled: nothing became durable here for ten election timeouts,
 	// though something is waiting.
 	EventDiskStalled
+	// EventJitterMissing: the host was asked for a random number (WantJitter), and
+	// brought ticks of an election timeout without one. Elections go on with worse
+	// numbers. It is said once.
+	EventJitterMissing
 )
 
-var eventNames = [...]string{"none", "promoted", "removed", "handover", "handover aborted", "disk stalled"}
+var eventNames = [...]string{"none", "promoted", "removed", "handover", "handover aborted", "disk stalled", "jitter missing"}
 
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) {
