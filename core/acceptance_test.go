@@ -227,14 +227,10 @@ func (o *openTags) start(r *Raft) {
 
 // waitingTags are those that r itself remembers.
 func waitingTags(r *Raft) (tags []uint64) {
-	for i := range r.lead.reads.waiting {
-		if w := &r.lead.reads.waiting[i]; w.id == (ReadID{}) {
-			tags = append(tags, w.tag)
-		}
-	}
-	for i := range r.follower.reads.waiting {
-		tags = append(tags, r.follower.reads.waiting[i].tag)
-	}
+	tags = append(tags, r.lead.reads.out.tags...)
+	tags = append(tags, r.lead.reads.next.tags...)
+	tags = append(tags, r.follower.reads.sent...)
+	tags = append(tags, r.follower.reads.next...)
 	if r.handover.tagged {
 		tags = append(tags, r.handover.tag)
 	}
