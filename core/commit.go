@@ -25,7 +25,7 @@ func (r *Raft) matchOf(id ReplicaID) uint64 {
 func (r *Raft) commitTo(i Index, out *Ready) {
 	before := r.log.commitIndex
 	r.log.commitIndex = max(before, min(i, r.log.lastIndex()))
-	if len(r.configurations) > 1 {
+	if r.members().Index > before {
 		r.noteCommitted(before, out)
 	}
 }

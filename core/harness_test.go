@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -180,7 +181,10 @@ func (c *testCluster) step(id ReplicaID, in Input) {
 			next = append(next, Input{Kind: InputSnapshotInstalled, Snapshot: out.Chunk.Snapshot})
 		}
 	}
-	c.flight = append(c.flight, out.Messages...)
+	for _, m := range out.Messages {
+		m.AppendEntries.Entries = slices.Clone(m.AppendEntries.Entries)
+		c.flight = append(c.flight, m)
+	}
 	held := append([]Message(nil), out.Held...)
 	if out.WriteSet {
 		r.writes = append(r.writes, testWrite{Persisted{out.Mark, out.HardState.Term, out.HardState.Vote},

@@ -59,7 +59,7 @@ func (r *Raft) Status() Status {
 		Snapshot: r.snapshot.EntryID, Applied: r.log.appliedIndex, Handed: r.log.handedIndex,
 		Persisted:   r.log.persistedIndex,
 		DurableTerm: r.durableTerm, DurableVote: r.durableVote, Clock: r.clock,
-		ReadsWaiting:   len(r.lead.reads.waiting) + len(r.follower.reads.waiting),
+		ReadsWaiting:   r.lead.reads.len() + r.follower.reads.len(),
 		UnappliedBytes: r.log.unappliedBytes,
 	}
 }
@@ -112,10 +112,12 @@ func (r *Raft) Peers(f func(*progress.Progress)) {
 // entry data is shared, as nobody changes it.
 func (r *Raft) Clone() *Raft {
 	c := *r
-	c.log.entries = append([]Entry(nil), r.log.entries...)
+	c.log.entries, c.log.vacant = append([]Entry(nil), r.log.entries...), 0
 	c.candidate.ballots = append([]ballot(nil), r.candidate.ballots...)
-	c.follower.reads.waiting = append([]forwardedRead(nil), r.follower.reads.waiting...)
-	c.lead.reads.waiting = append([]waitingRead(nil), r.lead.reads.waiting...)
+	c.follower.reads.sent = append([]uint64(nil), r.follower.reads.sent...)
+	c.follower.reads.next = append([]uint64(nil), r.follower.reads.next...)
+	c.lead.reads.out = r.lead.reads.out.clone()
+	c.lead.reads.next = r.lead.reads.next.clone()
 	c.configurations = append([]Configuration(nil), r.configurations...)
 	c.lead.peers = append([]progress.Progress(nil), r.lead.peers...)
 	for i := range c.lead.peers {
@@ -303,12 +305,8 @@ func (h *hasher) log(l *raftLog) {
 }
 
 func (h *hasher) followerPart(f *follower) {
-	h.word(uint64(len(f.reads.waiting)))
-	for i := range f.reads.waiting {
-		h.free(f.reads.waiting[i].tag)
-		h.flag(f.reads.waiting[i].counter != 0)
-		h.free(f.reads.waiting[i].counter)
-	}
+	h.tags(f.reads.sent)
+	h.tags(f.reads.next)
 	h.flag(f.reads.counter != 0)
 	h.free(f.reads.counter)
 	h.free(uint64(f.reads.elapsedTicks))
@@ -317,6 +315,24 @@ func (h *hasher) followerPart(f *follower) {
 	h.word(uint64(f.incoming.term))
 	h.word(f.incoming.received)
 	h.flag(f.incoming.installing)
+}
+
+// tags folds how many there are; which they are, only the exact hash sees.
+func (h *hasher) tags(tags []uint64) {
+	h.word(uint64(len(tags)))
+	for _, tag := range tags {
+		h.free(tag)
+	}
+}
+
+func (h *hasher) sharedReads(s *sharedReads) {
+	h.tags(s.tags)
+	h.word(uint64(len(s.requests)))
+	for _, id := range s.requests {
+		h.id(id.Replica)
+		h.free(uint64(id.Boot))
+		h.free(id.Counter)
+	}
 }
 
 func (h *hasher) handover(o *handover) {
@@ -366,16 +382,10 @@ func (h *hasher) leaderPart(l *leading) {
 	h.flag(l.leaseVoid)
 	h.free(uint64(l.heartbeatElapsed))
 	h.free(l.reads.round)
-	h.word(uint64(len(l.reads.waiting)))
-	for i := range l.reads.waiting {
-		w := &l.reads.waiting[i]
-		h.free(w.tag)
-		h.id(w.id.Replica)
-		h.free(uint64(w.id.Boot))
-		h.free(w.id.Counter)
-		h.flag(w.round != 0)
-		h.free(w.round)
-		h.word(uint64(w.index))
+	h.sharedReads(&l.reads.out)
+	if l.reads.out.len() > 0 {
+		h.word(uint64(l.reads.index))
 	}
+	h.sharedReads(&l.reads.next)
 	h.snapshot(&l.sending)
 }

@@ -55,7 +55,7 @@ var invariants = [...]struct {
 	}},
 	{"who does not follow knows no leader, and has no reads at one", func(r *Raft) bool {
 		return (r.role == RolePreCandidate || r.role == RoleCandidate) && r.leader != 0 ||
-			r.role != RoleFollower && len(r.follower.reads.waiting) > 0
+			r.role != RoleFollower && r.follower.reads.len() > 0
 	}},
 	{"only a leader has peers, and only a candidate has ballots", func(r *Raft) bool {
 		return (r.role == RoleLeader) != (len(r.lead.peers) > 0) ||
@@ -82,23 +82,17 @@ var invariants = [...]struct {
 		return r.role == RoleLeader && r.log.commitIndex >= max(r.lead.termStart, r.members().Index) &&
 			Index(r.voters().Reached(r.matchOf)) < r.log.commitIndex
 	}},
-	{"reads that have a round come before those that wait for one", func(r *Raft) bool {
-		unassigned := false
-		for i := range r.lead.reads.waiting {
-			w := &r.lead.reads.waiting[i]
-			if w.round != 0 && unassigned || w.round > r.lead.reads.round {
-				return true
-			}
-			unassigned = unassigned || w.round == 0
-		}
-		return false
+	{"no read waits for a round to begin that could", func(r *Raft) bool {
+		l := &r.lead
+		return l.reads.next.len() > 0 && l.reads.out.len() == 0 && r.log.commitIndex >= l.termStart
 	}},
 	{"no read waits for a round that a quorum has answered", func(r *Raft) bool {
-		if r.role != RoleLeader || len(r.lead.reads.waiting) == 0 {
-			return false
-		}
-		w := &r.lead.reads.waiting[0]
-		return w.round != 0 && w.round <= r.voters().Reached(r.roundOf)
+		return r.role == RoleLeader && r.lead.reads.out.len() > 0 &&
+			r.lead.reads.round <= r.voters().Reached(r.roundOf)
+	}},
+	{"a follower's reads wait for a request that is out", func(r *Raft) bool {
+		f := &r.follower.reads
+		return f.len() > 0 && f.counter == 0 || f.counter != 0 && len(f.sent) == 0
 	}},
 	{"a leader follows exactly the members, itself, and those who are yet to learn that they are none", func(r *Raft) bool {
 		if r.role != RoleLeader {
@@ -134,7 +128,7 @@ var invariants = [...]struct {
 		return r.handover.active() && r.handover.elapsedTicks >= r.cfg.ElectionTicks
 	}},
 	{"queues stay within their bounds", func(r *Raft) bool {
-		n := uint32(len(r.lead.reads.waiting))
-		return n > r.cfg.Limits.Reads || uint32(len(r.follower.reads.waiting)) > r.cfg.Limits.Reads
+		n := uint32(r.lead.reads.len())
+		return n > r.cfg.Limits.Reads || uint32(r.follower.reads.len()) > r.cfg.Limits.Reads
 	}},
 }

@@ -1,6 +1,9 @@
 package core
 
-import "fmt"
+import (
+	"fmt"
+	"sort"
+)
 
 // raftLog is the log since the last compaction, all of it in memory.
 //
@@ -17,10 +20,17 @@ type raftLog struct {
 	base       EntryID
 	baseDigest uint64
 	baseTime   uint64
-	// entries[i] has index base.Index+1+i. Elements are overwritten only by a
-	// truncation, never by a compaction, so a slice of committed entries stays
+	// entries[i] has index base.Index+1+i. A slot is emptied when its entry is
+	// truncated, or compacted and applied, so a slice of committed entries stays
 	// valid for whoever applies it.
 	entries []Entry
+	// vacant slots lie before entries[0] in the same memory, emptied by
+	// compactions.
+	vacant int
+	// coveredBytes are those of the entries up to coveredIndex, which snapshots
+	// cover.
+	coveredIndex Index
+	coveredBytes uint64
 	// acceptTerm is the term in which the log changed last. Within one such term
 	// the log only grows; see LogMark.
 	acceptTerm Term
@@ -114,6 +124,9 @@ func (l *raftLog) append(e Entry, term Term) {
 	if e.Index != l.lastIndex()+1 || e.Term < l.last().Term {
 		panic(fmt.Sprintf("core: append of %v behind %v", e.EntryID, l.last()))
 	}
+	if len(l.entries) == cap(l.entries) {
+		l.vacant = 0 // the entries move to larger memory
+	}
 	l.entries = append(l.entries, e)
 	l.unappliedBytes += e.Bytes()
 	l.acceptTerm = term
@@ -136,8 +149,20 @@ func (l *raftLog) truncate(from Index, term Term) {
 	l.persistedIndex = min(l.persistedIndex, from-1)
 }
 
-// compact drops the entries up to i, which must be applied. The rest moves to
-// memory of its own, so that nothing keeps the dropped part alive.
+// cover counts the entries up to i as covered by a snapshot. They must be
+// applied.
+func (l *raftLog) cover(i Index) {
+	for j := max(l.coveredIndex, l.base.Index) + 1; j <= i; j++ {
+		l.coveredBytes += l.at(j).Bytes()
+	}
+	l.coveredIndex = max(l.coveredIndex, i)
+}
+
+// compact drops the entries up to i. Nothing keeps their data alive after that:
+// their slots are emptied, or, when those are as many as the entries that stay,
+// the latter move to memory of their own. Either costs no more than what is
+// dropped. Entries that are not applied yet stay as they are for whoever
+// applies them.
 func (l *raftLog) compact(to Index) {
 	if to <= l.base.Index {
 		return
@@ -147,17 +172,29 @@ func (l *raftLog) compact(to Index) {
 		panic(fmt.Sprintf("core: compaction up to %d of a log that ends at %d", to, l.lastIndex()))
 	}
 	l.forgetUnapplied(to)
-	rest := l.entries[to-l.base.Index:]
+	n := int(to - l.base.Index)
+	dropped, rest := l.entries[:n], l.entries[n:]
+	for i := range dropped {
+		if dropped[i].Index <= l.coveredIndex {
+			l.coveredBytes -= dropped[i].Bytes()
+		}
+	}
 	l.base, l.baseDigest, l.baseTime = e.EntryID, e.Digest, e.Time
-	l.entries = append(make([]Entry, 0, len(rest)+len(rest)/2+16), rest...)
+	if l.vacant += n; l.vacant >= len(rest) || to > l.appliedIndex {
+		l.entries = append(make([]Entry, 0, len(rest)+len(rest)/2+16), rest...)
+		l.vacant = 0
+	} else {
+		clear(dropped)
+		l.entries = rest
+	}
 	l.persistedIndex = max(l.persistedIndex, to)
 }
 
 // reset drops everything and starts behind the snapshot s, installed in term.
 func (l *raftLog) reset(s *Snapshot, term Term) {
 	l.base, l.baseDigest, l.baseTime = s.EntryID, s.Digest, s.Time
-	l.entries = nil
-	l.unappliedBytes = 0
+	l.entries, l.vacant = nil, 0
+	l.unappliedBytes, l.coveredBytes = 0, 0
 	l.acceptTerm = term
 	l.persistedIndex = s.Index
 }
@@ -171,10 +208,9 @@ func (l *raftLog) conflict(id EntryID) EntryID {
 	if id.Index < l.base.Index {
 		return id
 	}
-	i := min(id.Index, l.lastIndex())
-	for i > l.base.Index && l.at(i).Term > id.Term {
-		i--
-	}
+	n := int(min(id.Index, l.lastIndex()) - l.base.Index)
+	n = sort.Search(n, func(i int) bool { return l.entries[i].Term > id.Term })
+	i := l.base.Index + Index(n)
 	term, _, _ := l.position(i)
 	return EntryID{Term: term, Index: i}
 }

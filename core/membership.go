@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/core/progress"
@@ -56,25 +57,32 @@ func (r *Raft) truncateConfigurations(from Index) {
 	r.configurations = r.configurations[:n]
 }
 
-// compactConfigurations forgets those that counted only before i.
+// compactConfigurations forgets those that counted only before i. The rest
+// moves only if that is no more than what is forgotten.
 func (r *Raft) compactConfigurations(i Index) {
-	n := 0
-	for n+1 < len(r.configurations) && r.configurations[n+1].Index <= i {
-		n++
+	n := r.countedAt(i)
+	rest := r.configurations[n:]
+	if n >= len(rest) {
+		rest = slices.Clone(rest)
+	} else {
+		clear(r.configurations[:n])
 	}
-	if n > 0 {
-		r.configurations = append([]Configuration(nil), r.configurations[n:]...)
-	}
+	r.configurations = rest
+}
+
+// countedAt is the position in r.configurations of the one that counted when
+// the log ended at i.
+func (r *Raft) countedAt(i Index) int {
+	return max(0, r.firstAfter(i)-1)
+}
+
+// firstAfter is the position of the first configuration that came after i.
+func (r *Raft) firstAfter(i Index) int {
+	return sort.Search(len(r.configurations), func(n int) bool { return r.configurations[n].Index > i })
 }
 
 // configurationAt is the one that counted when the log ended at i.
-func (r *Raft) configurationAt(i Index) *Configuration {
-	n := len(r.configurations) - 1
-	for n > 0 && r.configurations[n].Index > i {
-		n--
-	}
-	return &r.configurations[n]
-}
+func (r *Raft) configurationAt(i Index) *Configuration { return &r.configurations[r.countedAt(i)] }
 
 // mayStand says whether this replica may stand for election: it votes in the
 // configuration that counts, or in one that may count again, as nobody else
@@ -85,9 +93,9 @@ func (r *Raft) mayStand() bool {
 	if r.resigned || r.diskStalled() || r.follower.incoming.installing || r.term == termMax {
 		return false
 	}
-	committed := r.configurationAt(r.log.commitIndex).Index
-	for i := range r.configurations {
-		if c := &r.configurations[i]; c.Index >= committed && (c.Votes(r.cfg.ID) || c.Promotes(r.cfg.ID)) {
+	mayCount := r.configurations[r.countedAt(r.log.commitIndex):]
+	for i := range mayCount {
+		if c := &mayCount[i]; c.Votes(r.cfg.ID) || c.Promotes(r.cfg.ID) {
 			return true
 		}
 	}
@@ -97,10 +105,10 @@ func (r *Raft) mayStand() bool {
 // noteCommitted tells of the configurations that have become committed beyond
 // the index from.
 func (r *Raft) noteCommitted(from Index, out *Ready) {
-	for i := 1; i < len(r.configurations); i++ {
+	for i := max(1, r.firstAfter(from)); i < len(r.configurations); i++ {
 		c, before := &r.configurations[i], &r.configurations[i-1]
-		if c.Index <= from || c.Index > r.log.commitIndex {
-			continue
+		if c.Index > r.log.commitIndex {
+			break
 		}
 		for _, id := range c.Voters {
 			if slices.Contains(before.Learners, id) {

@@ -472,12 +472,12 @@ func (r *Raft) refuseAll(in *Input, out *Ready, reason RefusalReason) {
 		r.refuse(out, r.handover.tag, reason)
 		r.handover = handover{}
 	}
-	for i := range r.lead.reads.waiting {
-		if w := &r.lead.reads.waiting[i]; w.id == (ReadID{}) {
-			r.refuse(out, w.tag, reason)
+	for _, s := range [...]*sharedReads{&r.lead.reads.out, &r.lead.reads.next} {
+		for _, tag := range s.tags {
+			r.refuse(out, tag, reason)
 		}
+		*s = sharedReads{}
 	}
-	r.lead.reads.waiting = nil
 	r.refuseForwarded(out, reason)
 }
 

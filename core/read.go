@@ -19,33 +19,54 @@ import "github.com/seaworthy-raft/seaworthy/core/progress"
 // replica that has started again keeps its promise as if it had just heard a
 // leader.
 
-// confirmedReads is the leader's part.
+// confirmedReads is the leader's part. A round begins with all reads that wait
+// for the next one, whole, so that none is looked at until it is confirmed.
 type confirmedReads struct {
-	round   uint64 // the latest round begun
-	waiting []waitingRead
+	round uint64 // the latest round begun
+	index Index  // the commit index at its beginning
+	out   sharedReads
+	next  sharedReads
 }
 
-// waitingRead waits for its round, or for one to begin while round is zero.
-type waitingRead struct {
-	tag   uint64 // a client's, here
-	id    ReadID // a follower's request, unless zero
-	round uint64
-	index Index
+// sharedReads are the reads that share a round.
+type sharedReads struct {
+	tags []uint64 // clients', here
+	// requests are followers': at most one of each, as it waits for the answer to
+	// its latest only.
+	requests []ReadID
 }
+
+func (s *sharedReads) len() int { return len(s.tags) + len(s.requests) }
+
+func (s *sharedReads) clone() sharedReads {
+	return sharedReads{append([]uint64(nil), s.tags...), append([]ReadID(nil), s.requests...)}
+}
+
+func (s *sharedReads) reset() { s.tags, s.requests = s.tags[:0], s.requests[:0] }
+
+// of is the request of that replica, or nil.
+func (s *sharedReads) of(id ReplicaID) *ReadID {
+	for i := range s.requests {
+		if s.requests[i].Replica == id {
+			return &s.requests[i]
+		}
+	}
+	return nil
+}
+
+func (c *confirmedReads) len() int { return c.out.len() + c.next.len() }
 
 // forwardedReads is the follower's part: one request to the leader is out at a
 // time, for all reads that waited when it was sent.
 type forwardedReads struct {
-	waiting      []forwardedRead
-	counter      uint64 // of the request that is out; zero: none
-	elapsedTicks uint32 // since it was sent last
-	ageTicks     uint32 // since it was sent first
+	sent         []uint64 // tags of the reads that the request is for
+	next         []uint64 // tags of those that came after it
+	counter      uint64   // of the request that is out; zero: none
+	elapsedTicks uint32   // since it was sent last
+	ageTicks     uint32   // since it was sent first
 }
 
-type forwardedRead struct {
-	tag     uint64
-	counter uint64 // of its request; zero: not sent yet
-}
+func (f *forwardedReads) len() int { return len(f.sent) + len(f.next) }
 
 func (r *Raft) handleRead(in *Input, out *Ready) {
 	tag := in.Tag
@@ -53,18 +74,19 @@ func (r *Raft) handleRead(in *Input, out *Ready) {
 	case r.role == RoleLeader && in.Lease && r.leaseHolds(in.LeaseDriftPPM):
 		out.Reads = append(out.Reads, ReadReady{tag, r.log.commitIndex, true})
 	case r.role == RoleLeader:
-		if uint32(len(r.lead.reads.waiting)) >= r.cfg.Limits.Reads {
+		reads := &r.lead.reads
+		if uint32(reads.len()) >= r.cfg.Limits.Reads {
 			r.refuse(out, tag, RefusedReadsFull)
 			return
 		}
-		r.lead.reads.waiting = append(r.lead.reads.waiting, waitingRead{tag: tag})
+		reads.next.tags = append(reads.next.tags, tag)
 		r.startRound(out)
 	case r.leader == 0:
 		r.refuse(out, tag, RefusedNoLeader)
-	case uint32(len(r.follower.reads.waiting)) >= r.cfg.Limits.Reads:
+	case uint32(r.follower.reads.len()) >= r.cfg.Limits.Reads:
 		r.refuse(out, tag, RefusedReadsFull)
 	default:
-		r.follower.reads.waiting = append(r.follower.reads.waiting, forwardedRead{tag: tag})
+		r.follower.reads.next = append(r.follower.reads.next, tag)
 		r.forwardReads(out)
 	}
 }
@@ -100,15 +122,12 @@ func (r *Raft) leaseOf(id ReplicaID) uint64 {
 // or the leader does not know yet what is committed.
 func (r *Raft) startRound(out *Ready) {
 	reads := &r.lead.reads
-	n := len(reads.waiting)
-	if n == 0 || reads.waiting[0].round != 0 || r.log.commitIndex < r.lead.termStart {
+	if reads.next.len() == 0 || reads.out.len() > 0 || r.log.commitIndex < r.lead.termStart {
 		return
 	}
 	reads.round++
-	for i := range reads.waiting {
-		reads.waiting[i].round = reads.round
-		reads.waiting[i].index = r.log.commitIndex
-	}
+	reads.index = r.log.commitIndex
+	reads.out, reads.next = reads.next, reads.out
 	if self := r.peer(r.cfg.ID); self != nil {
 		self.Round = reads.round
 	}
@@ -129,25 +148,18 @@ func (r *Raft) answered(p *progress.Progress, round, sent uint64, out *Ready) {
 // confirmReads releases the reads whose round a quorum has answered.
 func (r *Raft) confirmReads(out *Ready) {
 	reads := &r.lead.reads
-	if len(reads.waiting) == 0 {
+	if reads.out.len() == 0 || reads.round > r.voters().Reached(r.roundOf) {
 		return
 	}
-	confirmed := r.voters().Reached(r.roundOf)
-	n := 0
-	for n < len(reads.waiting) && reads.waiting[n].round != 0 && reads.waiting[n].round <= confirmed {
-		w := &reads.waiting[n]
-		if w.id == (ReadID{}) {
-			out.Reads = append(out.Reads, ReadReady{w.tag, w.index, false})
-		} else {
-			resp := &r.message(out, KindReadIndexResponse, w.id.Replica, false).ReadIndexResponse
-			resp.ID, resp.Index = w.id, w.index
-		}
-		n++
+	for _, tag := range reads.out.tags {
+		out.Reads = append(out.Reads, ReadReady{tag, reads.index, false})
 	}
-	if n > 0 {
-		reads.waiting = reads.waiting[:copy(reads.waiting, reads.waiting[n:])]
-		r.startRound(out)
+	for _, id := range reads.out.requests {
+		resp := &r.message(out, KindReadIndexResponse, id.Replica, false).ReadIndexResponse
+		resp.ID, resp.Index = id, reads.index
 	}
+	reads.out.reset()
+	r.startRound(out)
 }
 
 func (r *Raft) roundOf(id ReplicaID) uint64 {
@@ -160,26 +172,27 @@ func (r *Raft) roundOf(id ReplicaID) uint64 {
 // refuseReads answers the reads of a leader that leads no longer: whether it
 // still led when they came in can not be known any more.
 func (r *Raft) refuseReads(out *Ready) {
-	for i := range r.lead.reads.waiting {
-		w := &r.lead.reads.waiting[i]
-		if w.id == (ReadID{}) {
-			r.refuse(out, w.tag, RefusedLeadershipLost)
-			continue
+	for _, s := range [...]*sharedReads{&r.lead.reads.out, &r.lead.reads.next} {
+		for _, tag := range s.tags {
+			r.refuse(out, tag, RefusedLeadershipLost)
 		}
-		resp := &r.message(out, KindReadIndexResponse, w.id.Replica, false).ReadIndexResponse
-		resp.ID, resp.Refused = w.id, RefusedLeadershipLost
+		for _, id := range s.requests {
+			resp := &r.message(out, KindReadIndexResponse, id.Replica, false).ReadIndexResponse
+			resp.ID, resp.Refused = id, RefusedLeadershipLost
+		}
 	}
 }
 
 // handleReadIndex takes a follower's request in. The same request may come
-// again: its answer may have been lost.
+// again: its answer may have been lost. One that is not later than what waits
+// already asks for nothing more.
 func (r *Raft) handleReadIndex(m *Message, out *Ready) {
-	id := m.ReadIndex.ID
+	id, reads := m.ReadIndex.ID, &r.lead.reads
 	refused := RefusedNone
 	switch {
 	case r.role != RoleLeader:
 		refused = RefusedNotLeader
-	case uint32(len(r.lead.reads.waiting)) >= r.cfg.Limits.Reads:
+	case uint32(reads.len()) >= r.cfg.Limits.Reads:
 		refused = RefusedReadsFull
 	}
 	if refused != RefusedNone {
@@ -188,12 +201,14 @@ func (r *Raft) handleReadIndex(m *Message, out *Ready) {
 		return
 	}
 	r.heard(m)
-	for i := range r.lead.reads.waiting {
-		if r.lead.reads.waiting[i].id == id {
-			return
-		}
+	if o := reads.out.of(id.Replica); o != nil && !id.After(*o) {
+		return
 	}
-	r.lead.reads.waiting = append(r.lead.reads.waiting, waitingRead{id: id})
+	if o := reads.next.of(id.Replica); o == nil {
+		reads.next.requests = append(reads.next.requests, id)
+	} else if id.After(*o) {
+		*o = id
+	}
 	r.startRound(out)
 }
 
@@ -201,15 +216,13 @@ func (r *Raft) handleReadIndex(m *Message, out *Ready) {
 // out.
 func (r *Raft) forwardReads(out *Ready) {
 	f := &r.follower.reads
-	if f.counter != 0 || len(f.waiting) == 0 {
+	if f.counter != 0 || len(f.next) == 0 {
 		return
 	}
 	r.readCounter++
 	f.counter = r.readCounter
 	f.ageTicks = 0
-	for i := range f.waiting {
-		f.waiting[i].counter = f.counter
-	}
+	f.sent, f.next = f.next, f.sent[:0]
 	r.sendForwarded(out)
 }
 
@@ -243,24 +256,23 @@ func (r *Raft) handleReadIndexResponse(m *Message, out *Ready) {
 	if f.counter == 0 || a.ID.Counter != f.counter || a.ID.Boot != r.cfg.Boot || a.ID.Replica != r.cfg.ID || m.Term < r.term {
 		return
 	}
-	n := 0
-	for n < len(f.waiting) && f.waiting[n].counter == f.counter {
+	for _, tag := range f.sent {
 		if a.Refused == RefusedNone {
-			out.Reads = append(out.Reads, ReadReady{f.waiting[n].tag, a.Index, false})
+			out.Reads = append(out.Reads, ReadReady{tag, a.Index, false})
 		} else {
-			r.refuse(out, f.waiting[n].tag, a.Refused)
+			r.refuse(out, tag, a.Refused)
 		}
-		n++
 	}
-	f.waiting = f.waiting[:copy(f.waiting, f.waiting[n:])]
-	f.counter = 0
+	f.sent, f.counter = f.sent[:0], 0
 	r.forwardReads(out)
 }
 
 func (r *Raft) refuseForwarded(out *Ready, reason RefusalReason) {
 	f := &r.follower.reads
-	for i := range f.waiting {
-		r.refuse(out, f.waiting[i].tag, reason)
+	for _, tags := range [...][]uint64{f.sent, f.next} {
+		for _, tag := range tags {
+			r.refuse(out, tag, reason)
+		}
 	}
-	*f = forwardedReads{waiting: f.waiting[:0]}
+	*f = forwardedReads{sent: f.sent[:0], next: f.next[:0]}
 }

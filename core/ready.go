@@ -40,7 +40,8 @@ type Ready struct {
 
 	// 4. The state machine. Restore, when RestoreSet, is a durable snapshot to
 	// load before Committed; Committed are entries to apply, in order. At most
-	// one such page is out at a time: the next comes after InputApplied.
+	// one such page is out at a time: the next comes after InputApplied, and
+	// until then this one stays valid, beyond the next Step.
 	RestoreSet bool
 	Restore    Snapshot
 	Committed  []Entry
@@ -229,9 +230,10 @@ func (r RefusalReason) String() string {
 	return "unknown"
 }
 
-// reset empties the Ready for the next step and keeps its memory, but for
-// Entries and Committed, which point into the log. It runs at every step, so
-// what is large is emptied only if it was used.
+// reset empties the Ready for the next step and keeps its memory, but nothing
+// that points elsewhere: Entries, Committed and the entries of messages point
+// into the log, and would keep alive what is compacted. It runs at every step,
+// so what is large is emptied only if it was used.
 func (rd *Ready) reset() {
 	if rd.ChunkSet {
 		rd.ChunkSet, rd.Chunk = false, SnapshotChunk{}
@@ -242,7 +244,10 @@ func (rd *Ready) reset() {
 	rd.WriteSet, rd.HardState, rd.Mark = false, HardState{}, LogMark{}
 	rd.Reset, rd.Truncate, rd.Compact = false, 0, 0
 	rd.Entries, rd.Committed = nil, nil
+	clear(rd.Released)
 	rd.Released = rd.Released[:0]
+	letGo(rd.Messages)
+	letGo(rd.Held)
 	rd.Messages, rd.Held = rd.Messages[:0], rd.Held[:0]
 	rd.Reads, rd.Accepted, rd.Refusals = rd.Reads[:0], rd.Accepted[:0], rd.Refusals[:0]
 	rd.Done, rd.Events = rd.Done[:0], rd.Events[:0]
@@ -251,4 +256,16 @@ func (rd *Ready) reset() {
 	}
 	rd.LeaderChanged, rd.LostLeadership = false, false
 	rd.Leader, rd.Term, rd.WantJitter = 0, 0, false
+}
+
+// letGo drops what the messages point to. The rest of them is overwritten when
+// their slots are used again.
+func letGo(messages []Message) {
+	for i := range messages {
+		m := &messages[i]
+		m.AppendEntries.Entries = nil
+		if m.Kind == KindInstallSnapshot {
+			m.InstallSnapshot = InstallSnapshot{}
+		}
+	}
 }

@@ -115,11 +115,13 @@ func (r *Raft) compact(out *Ready) {
 			wanted = min(wanted, p.Stream.ID.Index)
 		}
 	}
-	for bytes := uint64(0); to > r.log.base.Index; to-- {
-		bytes += r.log.at(to).Bytes()
-		if bytes > r.cfg.Limits.TrailingBytes && (to <= wanted || bytes > r.cfg.Limits.UnappliedBytes) {
+	r.log.cover(to)
+	end, kept, limits := to, r.log.coveredBytes, &r.cfg.Limits
+	for to = r.log.base.Index; to < end; to++ {
+		if kept <= limits.TrailingBytes || to >= wanted && kept <= limits.UnappliedBytes {
 			break
 		}
+		kept -= r.log.at(to + 1).Bytes()
 	}
 	if to > r.log.base.Index {
 		r.log.compact(to)

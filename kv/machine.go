@@ -393,6 +393,10 @@ func (m *Machine) conflict(r *record) {
 	}
 }
 
+// doomedKeep is how many places of doomed are kept for the next time: one large
+// range must not stay in memory for ever.
+const doomedKeep = 4096
+
 // removeRange says how many keys it removed.
 func (m *Machine) removeRange(from, end []byte) uint64 {
 	m.doomed = m.doomed[:0]
@@ -405,6 +409,9 @@ func (m *Machine) removeRange(from, end []byte) uint64 {
 	}
 	n := uint64(len(m.doomed))
 	clear(m.doomed)
+	if cap(m.doomed) > doomedKeep {
+		m.doomed = nil
+	}
 	return n
 }
 

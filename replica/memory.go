@@ -273,9 +273,15 @@ func (d *image) apply(u *memoryWrite) {
 		n := int(u.compact - d.base.Index)
 		e := &d.log[n-1]
 		d.base, d.baseDigest, d.baseTime = e.EntryID, e.Digest, e.Time
-		rest := copy(d.log, d.log[n:])
-		clear(d.log[rest:])
-		d.log = d.log[:rest]
+		// The rest moves to the front only if that is no more than what goes.
+		if rest := len(d.log) - n; rest <= n {
+			copy(d.log, d.log[n:])
+			clear(d.log[rest:])
+			d.log = d.log[:rest]
+		} else {
+			clear(d.log[:n])
+			d.log = d.log[n:]
+		}
 	}
 	for i := range u.released {
 		d.release(&u.released[i])

@@ -328,6 +328,7 @@ func (r *Replica) takeWrite() *Write {
 
 func (r *Replica) putWrite(w *Write) {
 	clear(w.Entries)
+	clear(w.Released)
 	*w = Write{Entries: w.Entries[:0], Released: w.Released[:0], chunkData: keepArena(w.chunkData)}
 	r.freeWrites = append(r.freeWrites, w)
 }

@@ -12,13 +12,16 @@ const readTag = 1 << 63
 //	           \-> Ready.Refusals -> answered
 //
 // A confirmed read knows the index that the state machine must have applied
-// before its query may run.
+// before its query may run. Those indexes only grow from one confirmation to
+// the next, so reads are answered in the order in which they were confirmed,
+// and only the first is ever looked at. Should a leader that follows no protocol
+// name one too high, the reads after it wait until it is overdue.
 type reads struct {
 	slots     []read
 	free      []uint32
-	confirmed []uint32 // in the order in which they were confirmed
-	bytes     uint64   // of the queries
-	ticks     uint64   // that have passed
+	confirmed ring[uint32]
+	bytes     uint64 // of the queries
+	ticks     uint64 // that have passed
 }
 
 type readState uint8
@@ -66,7 +69,7 @@ func (rs *reads) confirm(coreTag uint64, index core.Index) {
 		panic("replica: a read was confirmed that does not wait")
 	}
 	r.state, r.index, r.since = readConfirmed, index, rs.ticks
-	rs.confirmed = append(rs.confirmed, s)
+	*rs.confirmed.push() = s
 }
 
 // remove forgets a read that waits for its confirmation, and returns the
@@ -88,53 +91,37 @@ func (rs *reads) release(s uint32) uint64 {
 	return tag
 }
 
-// ripe says whether a confirmed read can be answered from a state that has
-// applied up to index.
+// ripe says whether the first of the confirmed reads can be answered from a
+// state that has applied up to index.
 func (rs *reads) ripe(index core.Index) bool {
-	for _, s := range rs.confirmed {
-		if rs.slots[s].index <= index {
-			return true
-		}
-	}
-	return false
+	return rs.confirmed.len() > 0 && rs.slots[*rs.confirmed.front()].index <= index
 }
 
-// takeRipe moves all such reads to the waiters of a task.
+// takeRipe moves all that are ripe to the waiters of a task.
 func (rs *reads) takeRipe(index core.Index, to []waiter) []waiter {
-	rest := rs.confirmed[:0]
-	for _, s := range rs.confirmed {
-		r := &rs.slots[s]
-		if r.index > index {
-			rest = append(rest, s)
-			continue
-		}
-		w := waiter{query: r.query, barrier: r.barrier}
+	for rs.ripe(index) {
+		s := *rs.confirmed.pop()
+		w := waiter{query: rs.slots[s].query, barrier: rs.slots[s].barrier}
 		w.tag = rs.release(s)
 		to = append(to, w)
 	}
-	rs.confirmed = rest
 	return to
 }
 
 // deadline is after how many ticks the first of them is overdue, if any can be.
 func (rs *reads) deadline(ticksMax uint64) (ticks uint64, waits bool) {
-	if len(rs.confirmed) == 0 {
+	if rs.confirmed.len() == 0 {
 		return 0, false
 	}
-	since := rs.ticks - rs.slots[rs.confirmed[0]].since
+	since := rs.ticks - rs.slots[*rs.confirmed.front()].since
 	return ticksMax - min(since, ticksMax-1), true
 }
 
 // overdue removes a read that was confirmed ticksMax ticks ago and still can
 // not be answered, and returns the client's tag.
 func (rs *reads) overdue(ticksMax uint64) (tag uint64, ok bool) {
-	if len(rs.confirmed) == 0 {
+	if rs.confirmed.len() == 0 || rs.ticks-rs.slots[*rs.confirmed.front()].since < ticksMax {
 		return 0, false
 	}
-	s := rs.confirmed[0]
-	if rs.ticks-rs.slots[s].since < ticksMax {
-		return 0, false
-	}
-	rs.confirmed = rs.confirmed[:copy(rs.confirmed, rs.confirmed[1:])]
-	return rs.release(s), true
+	return rs.release(*rs.confirmed.pop()), true
 }

@@ -46,13 +46,16 @@ type Replica struct {
 	// The state machine: tasks that the host has, in their order, and the index
 	// of the last entry handed over, which it will have applied when they have
 	// run.
-	tasks      ring[*Task]
-	handed     core.Index
-	queryOut   bool // a TaskQuery is among the tasks
-	snapshots  snapshots
-	pending    pending
-	reads      reads
-	requests   []uint64 // tags of requests that the core has not answered
+	tasks     ring[*Task]
+	handed    core.Index
+	queryOut  bool // a TaskQuery is among the tasks
+	snapshots snapshots
+	pending   pending
+	reads     reads
+	// requests are the tags of requests that the core has not answered. It answers
+	// each in the step that brings it, but for one transfer or resignation: there
+	// are never more than two.
+	requests   []uint64
 	freeWrites []*Write
 	freeTasks  []*Task
 
@@ -121,9 +124,12 @@ func (r *Replica) refuseOverdue(n uint32) {
 	for {
 		tag, ok := r.reads.overdue(2 * uint64(r.electionTicks))
 		if !ok {
-			return
+			break
 		}
 		r.refuse(tag, true, core.RefusedTimeout, r.leader)
+	}
+	if r.halted == nil {
+		r.handQueries() // those that stood after them
 	}
 }
 
@@ -354,6 +360,8 @@ func (r *Replica) step() error {
 		return r.halted
 	}
 	err := r.core.Step(&r.in, &r.out)
+	// What was borrowed for the call must not be kept alive beyond it.
+	r.in.Message, r.in.Proposals, r.in.Change.Operations = nil, nil, nil
 	if err == nil {
 		r.perform(&r.out)
 		return nil
@@ -385,5 +393,5 @@ func (r *Replica) halt(reason HaltReason, err error) {
 			r.refuse(r.reads.release(uint32(s)), true, core.RefusedHalted, 0)
 		}
 	}
-	r.reads.confirmed = r.reads.confirmed[:0]
+	r.reads.confirmed = ring[uint32]{}
 }

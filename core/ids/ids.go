@@ -51,3 +51,11 @@ type ReadID struct {
 	Boot    Boot
 	Counter uint64
 }
+
+// After says whether id was asked after other, by the same replica.
+func (id ReadID) After(other ReadID) bool {
+	if id.Boot != other.Boot {
+		return id.Boot > other.Boot
+	}
+	return id.Counter > other.Counter
+}
