@@ -142,7 +142,7 @@ func (e *TraceEvent) word(i int) any {
 	case "client":
 		return fmt.Sprintf("c%d", v)
 	case "message":
-		return messageName(core.MessageKind(v))
+		return core.MessageKind(v).String()
 	case "task":
 		return replica.TaskKind(v).String()
 	case "role":
