@@ -284,6 +284,8 @@ func (e *TraceEvent) word(i int) any {
 func (e *TraceEvent) whatAnswered() any {
 	v := e.Words[3]
 	switch {
+	case replica.AnswerKind(e.Words[2]) == replica.AnswerUnknown:
+		return "none"
 	case replica.AnswerKind(e.Words[2]) == replica.AnswerRefused:
 		return core.RefusalReason(v).String()
 	case askKind(e.Words[0]) >= askTransfer:
