@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"runtime"
 	"runtime/debug"
@@ -60,8 +61,10 @@ type Options struct {
 	// Progress is called a few times a second if it is not nil, likewise.
 	Progress func(*Summary)
 
-	// simulate stands in for sim.Run in the tests of this package.
+	// simulate stands in for sim.Run in the tests of this package, and create for
+	// a real disk.
 	simulate func(*sim.Options) *sim.Result
+	create   func(name string) (io.WriteCloser, error)
 }
 
 // Default is the campaign of someone who did not say what they want: one that
@@ -131,14 +134,20 @@ func (o *Options) setDefaults() {
 	if o.simulate == nil {
 		o.simulate = sim.Run
 	}
+	if o.create == nil {
+		o.create = createFile
+	}
 }
 
 // Run does the campaign and returns its summary. Cancelling the context ends
-// it early and marks the summary as interrupted. An error is about what
-// surrounds the runs (a folder that can not be written); the summary is valid
-// then too.
+// it early and marks the summary as interrupted. An error says that no seed was
+// run, because the folders of those that fail could not be written (CheckDir).
+// That one of them can not be written later on ends nothing: its outcome says so.
 func Run(ctx context.Context, o Options) (*Summary, error) {
 	o.setDefaults()
+	if err := CheckDir(o.Dir); err != nil {
+		return newSummary(&o), err
+	}
 	s := newSummary(&o)
 	defer s.finish()
 
@@ -150,7 +159,8 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 		work:    make(chan uint64),
 		done:    make(chan numbered, windowSeeds),
 	}
-	return s, c.conduct(ctx)
+	c.conduct(ctx)
+	return s, nil
 }
 
 // conductor owns the goroutines of one campaign. Seeds are numbered from 0.
@@ -177,7 +187,7 @@ type numbered struct {
 
 func (c *conductor) stopStarting() { c.stopOnce.Do(func() { close(c.stop) }) }
 
-func (c *conductor) conduct(ctx context.Context) error {
+func (c *conductor) conduct(ctx context.Context) {
 	go c.dispatch()
 	var workers sync.WaitGroup
 	for range c.options.Jobs {
@@ -205,12 +215,10 @@ func (c *conductor) conduct(ctx context.Context) error {
 		select {
 		case d, more := <-c.done:
 			if !more {
-				return nil
+				return
 			}
 			c.waiting[d.number%windowSeeds] = d.outcome
-			if err := c.fold(); err != nil {
-				return err
-			}
+			c.fold()
 		case <-timeUp:
 			c.stopStarting()
 		case <-cancelled:
@@ -219,7 +227,7 @@ func (c *conductor) conduct(ctx context.Context) error {
 			c.stopStarting()
 			grace = time.After(graceInterrupted)
 		case <-grace:
-			return nil
+			return
 		case <-tick:
 			c.options.Progress(c.summary)
 		}
@@ -252,42 +260,36 @@ func (c *conductor) worker() {
 
 // fold takes what is next in order. Once enough seeds have failed it takes no
 // more, so that the summary ends with the same seed on any machine.
-func (c *conductor) fold() error {
+func (c *conductor) fold() {
 	s := c.summary
 	for s.Failures < c.options.FailuresMax {
 		o := c.waiting[c.next%windowSeeds]
 		if o == nil {
-			return nil
+			return
 		}
 		c.waiting[c.next%windowSeeds] = nil
 		c.next++
 		<-c.room
-		var err error
 		if o.Failed() && c.options.Dir != "" {
 			// The workers go on meanwhile, as far as the window reaches.
-			err = c.options.leaveFolder(o)
+			c.options.leaveFolder(o)
 		}
 		s.add(o)
 		if c.options.Each != nil {
 			c.options.Each(o)
 		}
-		if err != nil {
-			return err
-		}
 	}
 	c.stopStarting()
-	return nil
 }
 
-// RunSeed runs one seed as a campaign would, folder and all. An error is about
-// the folder; the outcome is valid then too.
-func (o Options) RunSeed(seed uint64) (*Outcome, error) {
+// RunSeed runs one seed as a campaign would, folder and all.
+func (o Options) RunSeed(seed uint64) *Outcome {
 	o.setDefaults()
 	out := o.runSeed(seed)
 	if out.Failed() && o.Dir != "" {
-		return out, o.leaveFolder(out)
+		o.leaveFolder(out)
 	}
-	return out, nil
+	return out
 }
 
 // runSeed runs one seed, one in twenty of them twice.

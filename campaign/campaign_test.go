@@ -5,17 +5,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seaworthy-raft/seaworthy/core/digest"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
+	"github.com/seaworthy-raft/seaworthy/linearizability"
 	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
@@ -303,19 +307,177 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// TestFolderThatCanNotBeWritten is noticed before anything is run, by whatever
+// runs seeds.
 func TestFolderThatCanNotBeWritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Run(t.Context(), Options{Base: 1, Seeds: 5, Dir: file, simulate: toy(failing(3))})
-	if err == nil {
-		t.Error("no error")
-	}
-	if s.Failures != 1 {
-		t.Errorf("%d failures: the finding itself is lost", s.Failures)
+	for _, dir := range []string{file, filepath.Join(file, "below", "it")} {
+		var runs atomic.Uint64
+		s, err := Run(t.Context(), Options{Base: 1, Seeds: 5, Dir: dir, simulate: func(o *sim.Options) *sim.Result {
+			runs.Add(1)
+			return toy(failing(3))(o)
+		}})
+		if err == nil || !strings.Contains(err.Error(), dir) || runs.Load() != 0 || s.Seeds != 0 {
+			t.Errorf("%s: %v after %d runs", dir, err, runs.Load())
+		}
+		if out, err := (&Single{Seed: 1, Dir: dir}).Run(); err == nil || out != nil {
+			t.Errorf("%s: a single run: %v", dir, err)
+		}
 	}
 }
+
+// TestCheckDirLeavesNothing: that a folder can be written is tried without a
+// trace, and without a seed that fails there is none.
+func TestCheckDirLeavesNothing(t *testing.T) {
+	top := t.TempDir()
+	for _, dir := range []string{"", top, filepath.Join(top, "a"), filepath.Join(top, "b", "c", "d")} {
+		if err := CheckDir(dir); err != nil {
+			t.Error(err)
+		}
+	}
+	mustRun(t, Options{Base: 1, Seeds: 5, Dir: filepath.Join(top, "out"), simulate: toy(allPass)})
+	if left, err := os.ReadDir(top); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// smallDisk takes so many bytes in all, and gives those of a file back when it
+// is closed without them all. It is for files made one after another.
+type smallDisk struct {
+	free  int
+	names []string // in the order in which they were made
+}
+
+func (d *smallDisk) create(name string) (io.WriteCloser, error) {
+	d.names = append(d.names, strings.TrimSuffix(filepath.Base(name), ".part"))
+	f, err := os.Create(name)
+	return &smallDiskFile{disk: d, file: f}, err
+}
+
+type smallDiskFile struct {
+	disk    *smallDisk
+	file    *os.File
+	written int
+	full    bool
+}
+
+func (f *smallDiskFile) Write(b []byte) (int, error) {
+	n, err := f.file.Write(b[:min(len(b), f.disk.free)])
+	f.disk.free -= n
+	f.written += n
+	if err == nil && n < len(b) {
+		f.full, err = true, syscall.ENOSPC
+	}
+	return n, err
+}
+
+func (f *smallDiskFile) Close() error {
+	if f.full {
+		f.disk.free += f.written // it will be taken away
+	}
+	return f.file.Close()
+}
+
+// chatty is a toy with a trace and a history, as a real run has them.
+func chatty(o *sim.Options) *sim.Result {
+	r := toy(failing(3, 4))(o)
+	r.Scenario = sim.Bench()
+	if o.Trace != nil {
+		for step := range uint64(2000) {
+			o.Trace(&sim.TraceEvent{Step: step, Kind: sim.TraceTick})
+		}
+	}
+	r.History, r.Model = &linearizability.History{}, linearizability.KV{}
+	return r
+}
+
+// TestFullDisk: what is needed most is written first, so that the disk may be
+// full at any byte of the rest. What could not be written is said, nothing of it
+// stays, the hunt goes on, and its exit code is that of the violation.
+func TestFullDisk(t *testing.T) {
+	d := &smallDisk{free: 1 << 30}
+	s := mustRun(t, Options{Base: 3, Seeds: 1, Dir: t.TempDir(), simulate: chatty, create: d.create})
+	if want := []string{reproName, summaryName, historyName, traceName}; !slices.Equal(d.names, want) {
+		t.Errorf("written in the order %v, want %v", d.names, want)
+	}
+	size := func(name string) int {
+		info, err := os.Stat(filepath.Join(s.Failed[0].Folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return int(info.Size())
+	}
+	repro, rest := size(reproName), size(summaryName)+size(historyName)
+	for _, tt := range []struct {
+		name     string
+		free     int // of the disk
+		readable int // folders
+	}{
+		{"room for everything but traces", 2*(repro+rest) + size(traceName)/2, 2},
+		{"room for one tape", repro + 10, 1},
+		{"no room", 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &smallDisk{free: tt.free}
+			dir := t.TempDir()
+			s := mustRun(t, Options{Base: 1, Seeds: 20, Dir: dir, simulate: chatty, create: d.create})
+			if s.Seeds != 20 || s.Failures != 2 || s.ExitCode() != 1 {
+				t.Fatalf("%d seeds, %d failures, exit code %d: the hunt was to go on, and to end with 1", s.Seeds, s.Failures, s.ExitCode())
+			}
+			for i, o := range s.Failed {
+				readable := i < tt.readable
+				if readable != (o.Folder != "") || len(o.NotWritten) == 0 {
+					t.Errorf("seed %d: folder %q, not written %q", o.Seed, o.Folder, o.NotWritten)
+				}
+				if readable {
+					if r, err := ReadRepro(o.Folder); err != nil || r.Seed != o.Seed {
+						t.Errorf("seed %d: %v", o.Seed, err)
+					}
+				}
+				var b strings.Builder
+				if err := o.WriteText(&b, Style{}); err != nil {
+					t.Error(err)
+				}
+				for _, want := range []string{"Election Safety", "not written: trace.jsonl: no space left", "go run ./cmd/simrun "} {
+					if !strings.Contains(b.String(), want) {
+						t.Errorf("it does not say %q:\n%s", want, &b)
+					}
+				}
+			}
+			for _, name := range []string{traceName, traceName + ".part", reproName + ".part"} {
+				if _, err := os.Stat(filepath.Join(dir, "seed-3", name)); err == nil {
+					t.Errorf("%s is left", name)
+				}
+			}
+		})
+	}
+}
+
+// TestModelThatPanicsInTheFolder: whatever happens while a folder is written, the
+// violation is told, and what can be written is.
+func TestModelThatPanicsInTheFolder(t *testing.T) {
+	s := mustRun(t, Options{Base: 3, Seeds: 1, Dir: t.TempDir(), simulate: func(o *sim.Options) *sim.Result {
+		r := chatty(o)
+		r.Model = speechless{}
+		r.History.Call(0, 1, []byte("anything"))
+		return r
+	}})
+	o := s.Failed[0]
+	if s.ExitCode() != 1 || o.Folder == "" || len(o.NotWritten) == 0 || !strings.Contains(o.NotWritten[0], "panic: speechless") {
+		t.Errorf("exit code %d, folder %q, not written %q", s.ExitCode(), o.Folder, o.NotWritten)
+	}
+	if _, err := os.Stat(filepath.Join(o.Folder, traceName)); err != nil {
+		t.Error(err)
+	}
+}
+
+// speechless is a model that can not describe what it is given.
+type speechless struct{ linearizability.KV }
+
+func (speechless) Describe(_, _ []byte) string { panic("speechless") }
 
 func TestReadReproRefuses(t *testing.T) {
 	for _, text := range []string{"", "{}", `{"version":2}`, `{"version":1,"seed":1}`, `{"version":1,"tape":"AAAA"}`} {
@@ -398,20 +560,54 @@ func TestSummaryLine(t *testing.T) {
 	}
 }
 
+// TestSummaryText: what a campaign ends with fits a screen of 24 lines, however
+// much has failed.
 func TestSummaryText(t *testing.T) {
-	s := mustRun(t, Options{Base: 1, Seeds: 5, simulate: toy(failing(3))})
-	var b strings.Builder
-	if err := s.WriteText(&b, Style{}); err != nil {
-		t.Fatal(err)
-	}
-	text := b.String()
-	for _, want := range []string{"5 seeds from 1", "1 failed", "passed 4, safety 1", sim.MarkNames[0], sim.MarkNames[1], "never", "go run ./cmd/simrun run --seed 3"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("summary does not say %q:\n%s", want, text)
+	for _, seeds := range [][]uint64{{3}, {1, 2, 3, 4, 5, 6, 7, 8}} {
+		s := mustRun(t, Options{Base: 1, Seeds: 9, simulate: toy(failing(seeds...))})
+		var b strings.Builder
+		if err := s.WriteText(&b, Style{}); err != nil {
+			t.Fatal(err)
+		}
+		text := b.String()
+		passed := fmt.Sprintf("passed %d, safety %d", 9-len(seeds), len(seeds))
+		first := fmt.Sprintf("go run ./cmd/simrun run --seed %d\n", seeds[0])
+		for _, want := range []string{
+			"9 seeds from 1", fmt.Sprintf("%d failed", len(seeds)), passed, "safety: Election Safety", "never " + sim.MarkNames[1], first,
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("summary does not say %q:\n%s", want, text)
+			}
+		}
+		if !strings.HasSuffix(text, first) {
+			t.Errorf("the last line is not what to do next:\n%s", text)
+		}
+		if n := strings.Count(text, "\n"); n > 23 {
+			t.Errorf("%d lines:\n%s", n, text)
+		}
+		for _, line := range strings.Split(text, "\n") {
+			if len(line) > 132 {
+				t.Errorf("a line of %d characters: %s", len(line), line)
+			}
+		}
+		if strings.Contains(text, "\x1b") {
+			t.Error("colors without being asked")
 		}
 	}
-	if strings.Contains(text, "\x1b") {
-		t.Error("colors without being asked")
+}
+
+func TestMarksText(t *testing.T) {
+	s := mustRun(t, Options{Base: 1, Seeds: 5, simulate: toy(allPass)})
+	var b strings.Builder
+	if err := s.WriteMarks(&b, Style{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][]string{sim.MarkNames[:], sim.FaultNames[:]} {
+		for _, name := range names {
+			if !strings.Contains(b.String(), name) {
+				t.Errorf("%s is missing:\n%s", name, &b)
+			}
+		}
 	}
 }
 

@@ -72,10 +72,10 @@ func (n *notes) add(e *sim.TraceEvent) {
 		if w[0] < uint64(len(sim.FaultNames)) {
 			text = sim.FaultNames[w[0]]
 		}
-		if e.Replica >= 0 {
-			text += fmt.Sprintf(" of r%d", e.Replica+1)
+		if e.Detail != "" {
+			text += ": " + e.Detail
 		}
-		if w[3] == 0 { // it is over at once, as a crash is
+		if !e.Lasts { // it is over at once, as a crash is
 			n.done = append(n.done, linearizability.Annotation{Tag: tagFaults, Start: e.At, Text: text, Color: colorFault})
 			return
 		}

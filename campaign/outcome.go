@@ -31,8 +31,11 @@ type Outcome struct {
 	// Story are the last leaders, elections and faults before the failure, one
 	// line each; empty if the run passed.
 	Story []string
-	// Folder is where a failing run was written to, or "".
-	Folder string
+	// Folder is where a failing run was written to, or "". It can be replayed from
+	// there even if some files are missing: NotWritten are those that could not be
+	// written, each with the reason.
+	Folder     string
+	NotWritten []string
 	// Command does the run again where simrun can not; "" is simrun's.
 	Command string
 	// Twice says that the run was done a second time, and came out alike unless

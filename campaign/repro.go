@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,12 +163,13 @@ func ReadRepro(name string) (*Repro, error) {
 
 var errNoTape = errors.New("there is no tape in it")
 
-func (r *Repro) write(name string) error {
+func (r *Repro) write(w io.Writer) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, append(text, '\n'), 0o644)
+	_, err = w.Write(append(text, '\n'))
+	return err
 }
 
 // Options are those that replay r.

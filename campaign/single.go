@@ -59,10 +59,13 @@ type SingleOutcome struct {
 	Stopped bool
 }
 
-// Run does it. An error is about what surrounds the run.
+// Run does it. An error is about what surrounds the run, which was not done.
 func (s *Single) Run() (*SingleOutcome, error) {
 	o := Options{Focus: s.Focus, Workload: s.Workload, Dir: s.Dir}
 	o.setDefaults()
+	if err := CheckDir(o.Dir); err != nil {
+		return nil, err
+	}
 	so := o.simOptions(s.Seed)
 	if s.Repro != nil {
 		var err error
@@ -92,9 +95,7 @@ func (s *Single) Run() (*SingleOutcome, error) {
 			out.becomeNondeterministic("trace hash: written down " + s.Repro.TraceHash + ", replayed " + hashText(out.TraceHash))
 		}
 	case out.Failed() && s.Dir != "" && !out.Stopped:
-		if err := o.leaveFolder(out.Outcome); err != nil {
-			return out, err
-		}
+		o.leaveFolder(out.Outcome)
 	}
 	return out, nil
 }

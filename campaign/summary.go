@@ -169,7 +169,10 @@ type SeedLine struct {
 	AtTick    uint64 `json:"at_tick,omitempty"`
 	AtReplica int    `json:"at_replica,omitempty"` // 1 is the first
 	Folder    string `json:"folder,omitempty"`
-	Repeat    string `json:"repeat,omitempty"`
+	// NotWritten are the files that the folder should have too, each with the
+	// reason why it has not.
+	NotWritten []string `json:"not_written,omitempty"`
+	Repeat     string   `json:"repeat,omitempty"`
 
 	Events           uint64  `json:"events"`
 	Deliveries       uint64  `json:"deliveries"`
@@ -236,7 +239,7 @@ type RecoveryLine struct {
 func (o *Outcome) Line() SeedLine {
 	l := SeedLine{
 		Type: "run", Seed: o.Seed, Verdict: o.Verdict, TraceHash: hashText(o.TraceHash), Steps: o.Steps,
-		Folder: o.Folder, Events: o.Steps, Deliveries: o.Deliveries,
+		Folder: o.Folder, NotWritten: o.NotWritten, Events: o.Steps, Deliveries: o.Deliveries,
 		SimulatedSeconds: seconds(o.SimulatedNanos), ExitCode: o.ExitCode,
 	}
 	if f := o.Failure; f != nil {

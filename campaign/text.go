@@ -34,6 +34,9 @@ func (o *Outcome) WriteText(w io.Writer, st Style) error {
 	if o.Folder != "" {
 		fmt.Fprintf(&b, "  written to %s\n", o.Folder)
 	}
+	for _, missing := range o.NotWritten {
+		fmt.Fprintf(&b, "  %s\n", st.warn("not written: "+missing))
+	}
 	fmt.Fprintf(&b, "  %s\n", o.Repeat())
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -105,9 +108,12 @@ func whereText(f *sim.Failure) string {
 	if f.Step == 0 && f.At == 0 {
 		return ""
 	}
-	at := fmt.Sprintf("at step %d, %s, tick %d", f.Step, nanosText(f.At), f.Tick)
+	if f.To != 0 && f.To < f.At { // what clients saw is judged when all is over
+		return fmt.Sprintf("from %s to %s; judged at the end, at %s", nanosText(f.From), nanosText(f.To), nanosText(f.At))
+	}
+	at := fmt.Sprintf("at step %d, %s", f.Step, nanosText(f.At))
 	if f.Replica >= 0 {
-		at += fmt.Sprintf(", replica %d", f.Replica+1)
+		at += fmt.Sprintf(", replica %d, its tick %d", f.Replica+1, f.Tick)
 	}
 	return at
 }
@@ -172,10 +178,11 @@ func (o *SingleOutcome) WriteText(w io.Writer, st Style) error {
 	var b strings.Builder
 	switch {
 	case o.Failed() && o.Repro != nil:
-		o.headline(&b, st)
+		// The verdict comes last, where a screen ends.
 		if len(o.Story) > 0 && !o.Watched {
-			fmt.Fprintf(&b, "  before it:\n    %s\n", strings.Join(o.Story, "\n    "))
+			fmt.Fprintf(&b, "before it:\n  %s\n\n", strings.Join(o.Story, "\n  "))
 		}
+		o.headline(&b, st)
 	case o.Failed():
 		if err := o.Outcome.WriteText(&b, st); err != nil {
 			return err
@@ -244,7 +251,8 @@ func (s *Summary) faults() uint64 {
 	return n
 }
 
-// WriteText writes the summary.
+// WriteText writes the summary: what is last on a screen of 24 lines when a
+// campaign has ended.
 func (s *Summary) WriteText(w io.Writer, st Style) error {
 	var b strings.Builder
 	how := st.good("all passed")
@@ -285,8 +293,66 @@ func (s *Summary) WriteText(w io.Writer, st Style) error {
 	row("run twice", "%s%s", counted(s.Twice, "seed"), alike)
 	row("trace hash", "%s", hashText(s.TraceHash()))
 
+	row("faults", "%s", reachedText(sim.FaultNames[:], s.FaultHits[:], "hits"))
+	row("marks", "%s", reachedText(sim.MarkNames[:], s.MarkHits[:], ""))
+	if len(s.Failed) > 0 {
+		b.WriteByte('\n')
+		for i, o := range s.Failed[:min(len(s.Failed), failedShown)] {
+			what := o.Verdict
+			if o.Failure != nil {
+				what += ": " + o.Failure.Property
+			}
+			if i == failedShown-1 && len(s.Failed) > failedShown {
+				what += fmt.Sprintf(", and %d more", len(s.Failed)-failedShown)
+			}
+			fmt.Fprintf(&b, "  seed %-7d %s\n", o.Seed, st.bad(what))
+		}
+		fmt.Fprintf(&b, "repeat the first failure with\n  %s\n", s.Failed[0].Repeat())
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// failedShown is how many failing seeds a summary names, so that it stays within
+// a screen of 24 lines. Each was told in full when it failed.
+const failedShown = 6
+
+// reachedText says how many of some counters are not zero, and names a few of
+// those that are.
+func reachedText(names []string, hits []uint64, unit string) string {
+	const namedMax = 60 // characters
+	total, reached := uint64(0), 0
+	never, unnamed := "", 0
+	for i, n := range hits {
+		total += n
+		switch {
+		case n > 0:
+			reached++
+		case len(never)+len(names[i]) > namedMax:
+			unnamed++
+		default:
+			never += ", " + names[i]
+		}
+	}
+	text := fmt.Sprintf("%d of %d", reached, len(names))
+	if unit != "" {
+		text = fmt.Sprintf("%s %s, %s kinds", grouped(total), unit, text)
+	}
+	if never != "" {
+		text += "; never " + never[2:]
+	}
+	if unnamed > 0 {
+		text += fmt.Sprintf(" and %d more", unnamed)
+	}
+	return text
+}
+
+// WriteMarks writes how often each fault hit and each mark was reached, in two
+// columns.
+func (s *Summary) WriteMarks(w io.Writer, st Style) error {
+	var b strings.Builder
 	counts := func(title string, names []string, hits, seeds []uint64) {
-		fmt.Fprintf(&b, "\n  %s (hits, share of seeds)\n", title)
+		fmt.Fprintf(&b, "%s (hits, share of seeds)\n", title)
 		cells := make([]string, len(names))
 		for i, name := range names {
 			cells[i] = fmt.Sprintf("%-40s %7s %6s", name, short(hits[i]), share(seeds[i], s.Seeds))
@@ -303,15 +369,10 @@ func (s *Summary) WriteText(w io.Writer, st Style) error {
 			}
 			b.WriteString(strings.TrimRight(line, " ") + "\n")
 		}
+		b.WriteByte('\n')
 	}
 	counts("faults", sim.FaultNames[:], s.FaultHits[:], s.FaultSeeds[:])
 	counts("marks", sim.MarkNames[:], s.MarkHits[:], s.MarkSeeds[:])
-	if zero := s.MarksAtZero(); len(zero) > 0 && s.Seeds > 0 {
-		fmt.Fprintf(&b, "  %s\n", st.warn(fmt.Sprintf("%d of %d marks never reached", len(zero), sim.MarkCount)))
-	}
-	if len(s.Failed) > 0 {
-		fmt.Fprintf(&b, "\nrepeat the first failure with\n  %s\n", s.Failed[0].Repeat())
-	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

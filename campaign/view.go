@@ -51,15 +51,17 @@ var eventGlyphs = map[sim.TraceKind]byte{
 	sim.TraceSubmit: 'w', sim.TraceDurable: 's', sim.TraceTask: 'a',
 	sim.TraceRole: '!', sim.TraceStart: '^', sim.TraceDown: 'v', sim.TracePause: 'z',
 	sim.TraceFault: '#', sim.TraceFaultEnd: '~',
-	sim.TraceRequest: '?', sim.TraceAnswer: '=', sim.TraceSend: '>',
+	sim.TraceRequest: '?', sim.TraceAnswer: '=', sim.TraceAttempt: '+',
+	sim.TraceSend: '>', sim.TraceHeld: '|', sim.TraceRelease: '}', sim.TraceLost: '/',
 	sim.TraceMembers: 'm', sim.TraceAsk: 'o', sim.TraceAnswered: 'o', sim.TraceTold: 'i',
 	sim.TraceFailure: '*',
 }
 
 const legend = `  one column per replica: what happens to it, then its role
     roles   f follower  p pre-candidate  c candidate  L leader  x down  z paused
-    events  < message arrives  % damaged, dropped  - arrives at one that is down
-            ? request of a client arrives  = answer leaves  > client sends
+    events  > message leaves  / lost  | held by a clog  } let go by it
+            < message arrives  % damaged, dropped  - arrives at one that is down
+            + client sends a request  ? it arrives  = answer leaves
             w write submitted  s writes synced  a state machine at work
             ! role, term or leader changed  ^ start  v crash or power loss  z pause
             m other members  o the operator asks, or is answered  i told to it
@@ -191,9 +193,9 @@ func (v *Viewer) eventGlyph(e *sim.TraceEvent) byte {
 }
 
 func (v *Viewer) paintText(e *sim.TraceEvent) string {
-	text := eventText(e)
+	text := e.Text()
 	switch e.Kind {
-	case sim.TraceFailure, sim.TraceDown:
+	case sim.TraceFailure, sim.TraceDown, sim.TraceLost:
 		return v.options.Style.bad(text)
 	case sim.TraceRole:
 		return v.options.Style.good(text)
@@ -201,13 +203,6 @@ func (v *Viewer) paintText(e *sim.TraceEvent) string {
 		return v.options.Style.warn(text)
 	}
 	return text
-}
-
-// eventText is an event without its step, time and place: what Render has from
-// the name of the kind on. No kind's name occurs in what stands before.
-func eventText(e *sim.TraceEvent) string {
-	text := e.Render()
-	return text[max(strings.Index(text, e.Kind.String()), 0):]
 }
 
 func (v *Viewer) keep(err error) {

@@ -34,6 +34,7 @@
 //	log.go                                  entries and positions, persisted or not yet
 //	invariants.go                           what must hold now
 //	inspect.go                              Status, Clone, Hash
+//	show.go                                 messages as lines of text
 //	ids quorum progress confchange digest   small packages of arithmetic below this one
 //
 // # Safety beyond the paper

@@ -300,7 +300,7 @@ func (c *scriptCluster) send(h *scriptReplica, messages []core.Message) {
 	receivers := map[string]string{}
 	for i := range messages {
 		m := &messages[i]
-		text := describeMessage(m)
+		text := m.String()
 		lost := slices.ContainsFunc(c.cuts, func(f filter) bool { return f.matches(m) })
 		if lost {
 			text += " (lost)"
@@ -325,7 +325,7 @@ func (c *scriptCluster) receive(m *core.Message) {
 	if i < 0 {
 		return
 	}
-	c.do(m.To, core.Input{Kind: core.InputMessage, Message: m}, fmt.Sprintf("%d receives %s from %d", m.To, kindName(m), m.From))
+	c.do(m.To, core.Input{Kind: core.InputMessage, Message: m}, fmt.Sprintf("%d receives %s from %d", m.To, m.Name(), m.From))
 }
 
 func (c *scriptCluster) deliverAll() {

@@ -10,8 +10,8 @@ import (
 	"github.com/seaworthy-raft/seaworthy/core/progress"
 )
 
-// This file is how a scriptCluster looks from outside: what a step has done, the
-// state of a replica, and everything in a message, each in a line.
+// This file is how a scriptCluster looks from outside: what a step has done and
+// the state of a replica, each in a line. Messages show themselves.
 
 // check shows how far everyone is; that nobody contradicts is checked always.
 func (c *scriptCluster) check() {
@@ -251,98 +251,9 @@ func (w *scriptWrite) describe() string {
 		parts = append(parts, fmt.Sprintf("snapshot %v", w.taken.EntryID))
 	}
 	for i := range w.held {
-		parts = append(parts, fmt.Sprintf("then -> %d %s", w.held[i].To, kindName(&w.held[i])))
+		parts = append(parts, fmt.Sprintf("then -> %d %s", w.held[i].To, w.held[i].Name()))
 	}
 	return strings.Join(parts, " ")
-}
-
-var kindNames = [...]string{
-	core.KindRequestVote:             "RequestVote",
-	core.KindRequestVoteResponse:     "RequestVoteResponse",
-	core.KindAppendEntries:           "AppendEntries",
-	core.KindAppendEntriesResponse:   "AppendEntriesResponse",
-	core.KindInstallSnapshot:         "InstallSnapshot",
-	core.KindInstallSnapshotResponse: "InstallSnapshotResponse",
-	core.KindReadIndex:               "ReadIndex",
-	core.KindReadIndexResponse:       "ReadIndexResponse",
-	core.KindTimeoutNow:              "TimeoutNow",
-}
-
-func kindName(m *core.Message) string {
-	switch {
-	case m.Kind == core.KindRequestVote && m.RequestVote.Pre:
-		return "PreVote"
-	case m.Kind == core.KindRequestVoteResponse && m.RequestVoteResponse.Pre:
-		return "PreVoteResponse"
-	}
-	return kindNames[m.Kind]
-}
-
-func describeMessage(m *core.Message) string {
-	text := fmt.Sprintf("%s term=%d", kindName(m), m.Term)
-	add := func(format string, args ...any) { text += fmt.Sprintf(" "+format, args...) }
-	round := uint64(0)
-	switch m.Kind {
-	case core.KindRequestVote:
-		v := &m.RequestVote
-		add("for=%d last=%v", v.For, v.Last)
-		if v.Transfer {
-			add("transfer")
-		}
-	case core.KindRequestVoteResponse:
-		v := &m.RequestVoteResponse
-		add("for=%d", v.For)
-		if v.Granted {
-			add("granted")
-		} else {
-			add("refused")
-		}
-	case core.KindAppendEntries:
-		a := &m.AppendEntries
-		add("prev=%v commit=%d", a.Prev, a.Commit)
-		switch n := len(a.Entries); {
-		case n == 1:
-			add("entry=%v", a.Entries[0].EntryID)
-		case n > 1:
-			add("entries=%v..%v", a.Entries[0].EntryID, a.Entries[n-1].EntryID)
-		}
-		round = a.Round
-	case core.KindAppendEntriesResponse:
-		a := &m.AppendEntriesResponse
-		if a.Reject {
-			add("rejected prev=%d hint=%v", a.Prev, a.Hint)
-		} else {
-			add("match=%d", a.Match)
-		}
-		round = a.Round
-	case core.KindInstallSnapshot:
-		s := &m.InstallSnapshot
-		add("snapshot=%v bytes=%d..%d of %d", s.Snapshot.EntryID, s.Offset, s.Offset+uint64(s.Length), s.Snapshot.Size)
-		round = s.Round
-	case core.KindInstallSnapshotResponse:
-		a := &m.InstallSnapshotResponse
-		add("snapshot=%v received=%d", a.Snapshot, a.Received)
-		if a.Match > 0 {
-			add("match=%d", a.Match)
-		}
-		round = a.Round
-	case core.KindReadIndex:
-		add("id=%d.%d", m.ReadIndex.ID.Boot, m.ReadIndex.ID.Counter)
-	case core.KindReadIndexResponse:
-		a := &m.ReadIndexResponse
-		add("id=%d.%d", a.ID.Boot, a.ID.Counter)
-		if a.Refused != core.RefusedNone {
-			add("refused: %v", a.Refused)
-		} else {
-			add("index=%d", a.Index)
-		}
-	case core.KindTimeoutNow:
-		add("last=%v", m.TimeoutNow.Last)
-	}
-	if round > 0 {
-		add("round=%d", round)
-	}
-	return text
 }
 
 func describeEntries(entries []core.Entry) string {

@@ -304,7 +304,7 @@ func (a *arguments) filter() filter {
 	if v, ok := a.option("kind"); ok {
 		f.kinds = strings.Split(v, ",")
 		for _, k := range f.kinds {
-			if !slices.Contains(kindNames[:], k) && k != "PreVote" && k != "PreVoteResponse" {
+			if !slices.Contains(messageNames(), k) {
 				fail("there is no message %q", k)
 			}
 		}
@@ -315,9 +315,18 @@ func (a *arguments) filter() filter {
 	return f
 }
 
+// messageNames are what messages may be called.
+func messageNames() []string {
+	var names []string
+	for kind := core.KindRequestVote; kind <= core.KindTimeoutNow; kind++ {
+		names = append(names, kind.String())
+	}
+	return append(names, "PreVote", "PreVoteResponse")
+}
+
 func (f *filter) matches(m *core.Message) bool {
 	return (f.from == nil || slices.Contains(f.from, m.From)) && (f.to == nil || slices.Contains(f.to, m.To)) &&
-		(f.kinds == nil || slices.Contains(f.kinds, kindName(m)))
+		(f.kinds == nil || slices.Contains(f.kinds, m.Name()))
 }
 
 // take splits what the filter chooses from the rest.
@@ -435,10 +444,10 @@ var commands = map[string]func(c *scriptCluster, a *arguments){
 	},
 	"flight": func(c *scriptCluster, a *arguments) {
 		for i := range c.flight {
-			c.print("%d->%d %s", c.flight[i].From, c.flight[i].To, describeMessage(&c.flight[i]))
+			c.print("%d->%d %s", c.flight[i].From, c.flight[i].To, &c.flight[i])
 		}
 		for i := range c.late {
-			c.print("held back: %d->%d %s", c.late[i].From, c.late[i].To, describeMessage(&c.late[i]))
+			c.print("held back: %d->%d %s", c.late[i].From, c.late[i].To, &c.late[i])
 		}
 	},
 	"cut": func(c *scriptCluster, a *arguments) { c.cut(a.filter()) },

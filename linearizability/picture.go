@@ -18,8 +18,14 @@ type Annotation struct {
 	Tag        string // the row
 	Start, End uint64 // virtual time in nanoseconds; an End before Start is a moment
 	Text       string
+	Details    string // more of it, shown on demand; "" is Text and the times
 	Color      string // of the background, as in CSS; "" for grey
+	// Always shows it also when it lies outside of what is drawn: at the edge.
+	Always bool
 }
+
+// ColorViolation is the background of what is wrong.
+const ColorViolation = "#ffb3b3"
 
 // Bounds of a picture. They keep a page below 3 MB, and a browser quick.
 const (
@@ -510,12 +516,15 @@ func (p *picture) draw(w io.Writer, notes []Annotation) error {
 func (p *picture) annotations(notes []Annotation) []porcupine.Annotation {
 	var list []porcupine.Annotation
 	free := make(map[string]int64) // by row: the time up to which it is taken
-	add := func(n Annotation, details string) {
+	add := func(n Annotation) {
 		start, end := int64(n.Start), int64(max(n.Start, n.End))
-		if end < p.first || start > p.last || len(list) == pictureAnnotationsMax {
+		if !n.Always && (end < p.first || start > p.last || len(list) == pictureAnnotationsMax) {
 			return
 		}
-		start, end = max(start, p.first), min(end, p.last)
+		start, end = min(max(start, p.first), p.last), max(min(end, p.last), p.first)
+		if n.Details == "" {
+			n.Details = fmt.Sprintf("%s\n%d to %d ns", n.Text, n.Start, max(n.Start, n.End))
+		}
 		if n.Tag == "" {
 			n.Tag = "note"
 		}
@@ -529,17 +538,17 @@ func (p *picture) annotations(notes []Annotation) []porcupine.Annotation {
 		free[row] = end
 		list = append(list, porcupine.Annotation{
 			Tag: row, Start: start, End: end,
-			Description: clip(n.Text, pictureTextMax), Details: clip(details, pictureStateMax), BackgroundColor: n.Color,
+			Description: clip(n.Text, pictureTextMax), Details: clip(n.Details, pictureStateMax), BackgroundColor: n.Color,
 		})
 	}
 	if v := p.violation; v.First >= 0 && v.Kind != ViolationNone {
 		op := &p.history.ops[v.First]
 		add(Annotation{
-			Tag: "violation", Start: op.Call.Nanos, End: op.Return.Nanos, Text: v.Kind.String(), Color: "#ffb3b3",
-		}, v.Text)
+			Tag: "violation", Start: op.Call.Nanos, End: op.Return.Nanos, Text: v.Kind.String(), Details: v.Text, Color: ColorViolation,
+		})
 	}
 	for _, n := range notes {
-		add(n, fmt.Sprintf("%s\n%d to %d ns", n.Text, n.Start, max(n.Start, n.End)))
+		add(n)
 	}
 	return list
 }

@@ -121,3 +121,33 @@ func TestPictureShowsTheGroup(t *testing.T) {
 		t.Error("the page leaves out what the scan ties together")
 	}
 }
+
+// What went wrong is shown wherever it was: also when the clients had nothing to
+// do with it, and when it came after all that they did.
+func TestPictureShowsWhatIsAlwaysShown(t *testing.T) {
+	var s script
+	for i := range 300 {
+		s.wrote(i%3, uint64(i+1), put("k", fmt.Sprint("v", i)), version(uint64(i+1)))
+	}
+	none := Violation{First: -1, Second: -1}
+	end := s.Op(OpID(s.Len() - 1)).Return.Nanos
+	for _, at := range []uint64{0, end, end + 1e9} {
+		notes := []Annotation{
+			{Tag: "violation", Start: at, Text: "Election Safety", Details: "two leaders of term 7", Always: true},
+			{Tag: "faults", Start: end + 2e9, Text: "much later"},
+		}
+		var page bytes.Buffer
+		if _, err := NewChecker(KV{}).Picture(&page, &s.History, none, notes, PictureStepsMax); err != nil {
+			t.Fatal(err)
+		}
+		text := page.String()
+		for _, want := range []string{`"violation"`, "Election Safety", "two leaders of term 7"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("at %d: the page does not say %s", at, want)
+			}
+		}
+		if strings.Contains(text, "much later") {
+			t.Error("the page shows what is not in it")
+		}
+	}
+}

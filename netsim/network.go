@@ -54,6 +54,7 @@ type Network struct {
 	held   []held
 	free   int32 // first unused element of held, or -1
 	holds  bool  // after a Send without delivery: the packet is held
+	lost   Fault // and if it is not, why
 	counts Counts
 }
 
@@ -134,7 +135,7 @@ func (n *Network) Send(now uint64, p Packet, out *[2]Delivery) int {
 	l := &n.links[int(p.From)*n.ends+int(p.To)]
 	if l.closed&cut != 0 {
 		n.counts[FaultPartition]++
-		n.holds = false
+		n.holds, n.lost = false, FaultPartition
 		return 0
 	}
 	if !l.open {
@@ -144,7 +145,7 @@ func (n *Network) Send(now uint64, p Packet, out *[2]Delivery) int {
 	if l.BytesPerSecond != 0 {
 		sent, ok := l.transmit(now, p.Size, &n.counts)
 		if !ok {
-			n.holds = false
+			n.holds, n.lost = false, FaultOverflow
 			return 0
 		}
 		at = sent
@@ -154,7 +155,7 @@ func (n *Network) Send(now uint64, p Packet, out *[2]Delivery) int {
 	if l.rule != noRule {
 		v = n.judge(l, p)
 		if v.Fate == Lost {
-			n.holds = false
+			n.holds, n.lost = false, FaultLoss
 			return 0
 		}
 	}
@@ -172,7 +173,7 @@ func (n *Network) Send(now uint64, p Packet, out *[2]Delivery) int {
 		count = 2
 	}
 	if l.closed != 0 {
-		n.holds = n.hold(l, p, out[:count])
+		n.holds, n.lost = n.hold(l, p, out[:count]), FaultOverflow
 		return 0
 	}
 	return count
@@ -183,6 +184,10 @@ func (n *Network) Send(now uint64, p Packet, out *[2]Delivery) int {
 // Handle stays in use. If it was duplicated its copy comes right behind it,
 // unless there was no room for that.
 func (n *Network) Holds() bool { return n.holds }
+
+// Lost says, of the packet of the last Send, which had no delivery and is not
+// held, why: FaultPartition, FaultLoss or FaultOverflow.
+func (n *Network) Lost() Fault { return n.lost }
 
 // Heal makes the links perfect for packets sent from now on: none is lost,
 // doubled, damaged or late, and each takes less than latencyMax, at least 1,

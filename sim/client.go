@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
@@ -287,7 +288,8 @@ func (c *client) call() {
 	c.uncertain, c.refusedBy = false, 0
 	c.op = w.history.Call(c.index, w.now, c.bytes)
 	w.result.Operations++
-	w.emit(TraceCall, -1, uint64(c.index), uint64(c.op), flag(c.read), uint64(len(c.bytes)))
+	w.emitWith(TraceCall, -1, uint64(c.index), uint64(c.op), flag(c.read), uint64(len(c.bytes)),
+		func() string { return w.describe(c.bytes, nil) })
 }
 
 // ask sends a request.
@@ -298,8 +300,11 @@ func (c *client) ask() {
 	c.deadline = w.now + w.timeoutNanos
 	c.state = clientWaiting
 	c.serial = 0
-	w.emit(TraceSend, c.target, uint64(c.index), uint64(c.op), uint64(c.tries), 0)
+	w.emit(TraceAttempt, c.target, uint64(c.index), uint64(c.op), uint64(c.tries), 0)
 	if c.reach>>c.target&1 == 0 {
+		if w.sink != nil {
+			w.tellLost(c.target, fmt.Sprintf("request of c%d, which can't reach it", c.index))
+		}
 		return // nothing comes back, not even a refusal; nothing was done either
 	}
 	if h.replica == nil {
@@ -329,6 +334,9 @@ func (c *client) ask() {
 	}
 	if sent == netsim.SentThenCut || sent == netsim.SentCut {
 		c.tellCut(c.target)
+	}
+	if sent == netsim.SentCut && w.sink != nil {
+		w.tellLost(c.target, fmt.Sprintf("request of c%d, whose connection is cut", c.index))
 	}
 }
 
@@ -485,7 +493,8 @@ func (c *client) answered(host int, a *reply, bytes []byte) {
 		w.history.GiveUp(c.op, w.now)
 		w.result.UnknownOps++
 	}
-	w.emit(TraceReturn, -1, uint64(c.index), uint64(c.op), uint64(outcome), uint64(a.index))
+	w.emitWith(TraceReturn, -1, uint64(c.index), uint64(c.op), uint64(outcome), uint64(a.index),
+		func() string { return w.describe(c.bytes, bytes) })
 	c.end()
 }
 
@@ -494,10 +503,14 @@ func (h *host) request(slot uint32, at uint64) {
 	w := h.w
 	p := &w.packets.slots[slot]
 	r := p.request
-	arrives := w.clients[p.from].conns[h.index].Arrives(p.epoch, at)
+	from := p.from
+	arrives := w.clients[from].conns[h.index].Arrives(p.epoch, at)
 	w.packets.release(slot)
 	q := &w.requests.slots[r]
 	if !arrives || q.incarnation != h.incarnation {
+		if w.sink != nil {
+			w.tellLost(h.index, fmt.Sprintf("request of c%d, whose connection was cut on its way", from))
+		}
 		w.forgetRequest(r)
 		return
 	}
@@ -578,12 +591,14 @@ func (h *host) Answer(a *replica.Answer) {
 	if q.reading == readBarrier && a.Kind == replica.AnswerApplied {
 		answer = h.machine.machine.Query(q.bytes, nil)
 	}
-	w.emit(TraceAnswer, h.index, uint64(q.client), uint64(q.op), uint64(a.Kind), uint64(a.Index))
+	w.emitWith(TraceAnswer, h.index, uint64(q.client), uint64(q.op), uint64(a.Kind), uint64(a.Index),
+		func() string { return refusalText(a) })
 	c := &w.clients[q.client]
 	conn := &c.conns[h.index]
+	leaves := false
 	if conn.IsOpen() && conn.Epoch() == q.epoch {
 		at, sent := conn.Send(w.now, netsim.Server)
-		if sent == netsim.SentOK || sent == netsim.SentThenCut {
+		if leaves = sent == netsim.SentOK || sent == netsim.SentThenCut; leaves {
 			p := w.packets.take()
 			s := &w.packets.slots[p]
 			s.bytes = append(s.bytes[:0], answer...)
@@ -594,6 +609,9 @@ func (h *host) Answer(a *replica.Answer) {
 		if sent == netsim.SentThenCut || sent == netsim.SentCut {
 			c.tellCut(h.index)
 		}
+	}
+	if !leaves && w.sink != nil {
+		w.tellLost(h.index, fmt.Sprintf("answer to c%d, whose connection is cut", q.client))
 	}
 	w.forgetRequest(slot)
 }
@@ -633,6 +651,18 @@ func (l *ledger) find(id core.EntryID) (linearizability.OpID, bool) {
 	return 0, false
 }
 
+// attempts are the entries that an operation was proposed as, one for each
+// attempt that a leader took, as text.
+func (l *ledger) attempts(op linearizability.OpID) string {
+	var ids []string
+	for i := range l.entries {
+		if e := &l.entries[i]; e.op == op {
+			ids = append(ids, e.id.String())
+		}
+	}
+	return strings.Join(ids, ", ")
+}
+
 // noteApplied records where an operation took effect, when its entry is
 // applied for the first time.
 func (w *world) noteApplied(h *host, e *core.Entry) {
@@ -642,7 +672,7 @@ func (w *world) noteApplied(h *host, e *core.Entry) {
 	w.ledger.applied = e.Index
 	op, ok := w.ledger.find(e.EntryID)
 	if !ok {
-		w.failAt(Safety, h.index, "Requested", fmt.Sprintf("entry %v was applied, but nobody asked for it", e.EntryID))
+		w.failAt(Safety, h.index, "Requested", fmt.Sprintf("entry %v, %s, was applied, but nobody asked for it", e.EntryID, w.describe(e.Data, nil)))
 		return
 	}
 	if w.sessions != nil && w.sessions.Repeated(h.machine.machine) {
@@ -650,7 +680,9 @@ func (w *world) noteApplied(h *host, e *core.Entry) {
 	}
 	w.history.Wrote(op, uint64(e.Index))
 	if again := w.history.Op(op).Again; again != 0 {
-		w.failAt(Safety, h.index, "AppliedOnce", fmt.Sprintf("operation %d took effect at %d and again at %d", op, w.history.Op(op).Point.Index, again))
+		o := w.history.Op(op)
+		w.failAt(Safety, h.index, "AppliedOnce", fmt.Sprintf("operation %d of client c%d, %s, took effect at %d and again at %d; it became the entries %s",
+			op, o.Client, w.describe(o.Input, nil), o.Point.Index, again, w.ledger.attempts(op)))
 	}
 }
 

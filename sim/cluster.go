@@ -248,8 +248,7 @@ func (h *host) admit(e *event) bool {
 		return e.arg == h.timer
 	case h.replica == nil:
 		if e.kind == eventPacket {
-			p := &h.w.packets.slots[e.arg]
-			h.w.emit(TraceUnheard, h.index, uint64(p.from)+1, uint64(len(p.bytes)), 0, 0)
+			h.w.emitUnheard(h.index, &h.w.packets.slots[e.arg])
 		}
 		h.w.drop(e)
 		return false
@@ -506,6 +505,9 @@ func (h *host) Send(m *core.Message) {
 	n := w.network.Send(w.now, netsim.Packet{
 		From: netsim.End(h.index), To: netsim.End(to), Kind: uint8(m.Kind), Size: uint32(len(p.bytes)), Handle: uint64(slot),
 	}, &out)
+	if w.sink != nil {
+		w.tellSent(h.index, m, out[:n])
+	}
 	switch {
 	case n > 0:
 		w.deliverLater(slot, uint8(to), out[:n])
@@ -523,6 +525,9 @@ func (h *host) Send(m *core.Message) {
 func (w *world) release(out []netsim.Released) {
 	for i := range out {
 		r := &out[i]
+		if w.sink != nil {
+			w.tellReleased(r)
+		}
 		w.deliverLater(uint32(r.Handle), uint8(r.To), []netsim.Delivery{r.Delivery})
 		w.packets.slots[r.Handle].limbo = false
 	}
@@ -578,8 +583,11 @@ func (h *host) receive(slot uint32, at uint64) {
 	default:
 		m := &w.message
 		sum := p.bytes[len(p.bytes)-4:]
-		w.emit(TraceDeliver, h.index, uint64(m.From), uint64(m.Kind), uint64(m.Term),
+		w.fold(TraceDeliver, h.index, uint64(m.From), uint64(m.Kind), uint64(m.Term),
 			uint64(sum[0])|uint64(sum[1])<<8|uint64(sum[2])<<16|uint64(sum[3])<<24)
+		if w.sink != nil {
+			w.tell(TraceEvent{Kind: TraceDeliver, Replica: h.index, Words: [4]uint64{uint64(m.From)}, Message: m})
+		}
 		w.checker.onReceive(h.index, m)
 		if err := h.replica.Receive(m); err != nil {
 			w.checker.onError(h.index, err)

@@ -263,7 +263,7 @@ func (p *prober) partition(m netsim.Matrix) {
 	for i, row := range m {
 		rows |= row << (8 * i)
 	}
-	p.w.emit(TraceFault, -1, uint64(FaultMatrix), 0, rows, 0)
+	p.w.emitFault(-1, uint64(FaultMatrix), 0, rows, 0, false, linksText(m)+" for good")
 }
 
 // relabel puts vertex v of a graph at position order[v].

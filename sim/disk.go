@@ -153,6 +153,9 @@ func (h *host) tellFailure() {
 		return
 	}
 	w.fault(FaultDiskFail)
+	w.tell(TraceEvent{
+		Kind: TraceFault, Replica: h.index, Words: [4]uint64{uint64(FaultDiskFail)}, Detail: replicaText(uint64(h.id)) + ", a sync failed",
+	})
 	h.stop(downPower, h.disk.stream)
 	w.queue.push(w.now+w.nemesis.duration(), eventStart, uint8(h.index), h.incarnation)
 }

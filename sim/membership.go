@@ -346,7 +346,7 @@ func (c *checker) checkMember(i int, m *core.Message) bool {
 		return true
 	}
 	c.fail(i, PropertyMembersOnly, "it sends %s to replica %d, which was no member since it leads term %d: %s",
-		messageName(m.Kind), m.To, m.Term, members(c.configuration(i)))
+		m.Kind, m.To, m.Term, members(c.configuration(i)))
 	return false
 }
 

@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"fmt"
 	"math/bits"
+	"strings"
 
 	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/core/confchange"
@@ -158,6 +160,7 @@ type fault struct {
 	rate uint64 // of a clock, before
 	// Clog: the link.
 	from, to netsim.End
+	what     string // whom it hits and how, for the trace
 }
 
 func (n *nemesis) begin(w *world) {
@@ -363,8 +366,17 @@ func (n *nemesis) strike() {
 	n.start(n.ambush, n.prey)
 }
 
-// slot takes a place for a fault that goes on, and plans its end.
+// slot takes a place for a fault of one replica that goes on, and plans its end.
 func (n *nemesis) slot(kind FaultKind, host int, nanos uint64) uint32 {
+	return n.slotFor(kind, host, nanos, "")
+}
+
+// slotFor is slot for a fault that hits something else than just one replica, or
+// in a way that its name does not tell; what says whom and how.
+func (n *nemesis) slotFor(kind FaultKind, host int, nanos uint64, what string) uint32 {
+	if host >= 0 {
+		what = strings.TrimSuffix(replicaText(uint64(host)+1)+", "+what, ", ")
+	}
 	var slot uint32
 	if k := len(n.free); k > 0 {
 		slot = n.free[k-1]
@@ -373,9 +385,12 @@ func (n *nemesis) slot(kind FaultKind, host int, nanos uint64) uint32 {
 		n.faults = append(n.faults, fault{})
 		slot = uint32(len(n.faults) - 1)
 	}
-	n.faults[slot] = fault{kind: kind, used: true, host: int8(host)}
+	n.faults[slot] = fault{kind: kind, used: true, host: int8(host), what: what}
 	n.w.queue.push(n.w.now+nanos, eventEnd, 0, slot)
-	n.w.emit(TraceFault, host, uint64(kind), uint64(slot), 0, nanos)
+	if nanos > 0 {
+		what += ", for " + secondsText(nanos)
+	}
+	n.w.emitFault(host, uint64(kind), uint64(slot), 0, nanos, true, what)
 	n.w.fault(kind)
 	return slot
 }
@@ -462,19 +477,19 @@ func (n *nemesis) some(prey, size int) uint64 {
 // kill ends processes, all at one instant, and plans when each comes back.
 func (n *nemesis) kill(kind FaultKind, set uint64, why downReason) {
 	w := n.w
-	up := 0
+	hit := uint64(0)
 	for i := range w.hosts {
 		h := &w.hosts[i]
 		if set>>i&1 == 0 || h.replica == nil {
 			continue
 		}
-		up++
+		hit |= 1 << i
 		h.stop(why, n.victims)
 		w.queue.push(w.now+n.duration(), eventStart, uint8(i), h.incarnation)
 	}
-	if up > 0 {
+	if hit != 0 {
 		w.fault(kind)
-		w.emit(TraceFault, -1, uint64(kind), 0, set, 0)
+		w.emitFault(-1, uint64(kind), 0, set, 0, false, setText(hit))
 	}
 }
 
@@ -507,11 +522,12 @@ func (n *nemesis) slow(kind FaultKind, v int) {
 		d = &h.applier.device
 	}
 	nanos := n.duration()
-	n.slot(kind, v, nanos)
 	if kind == FaultDiskSlow || kind == FaultApplySlow {
 		d.slowUntil = w.now + nanos
 		d.slowFactor = w.source.ChooseLog(n.times, 4, 256)
+		n.slotFor(kind, v, nanos, fmt.Sprintf("%d times slower", d.slowFactor))
 	} else {
+		n.slot(kind, v, nanos)
 		d.stalledUntil = max(d.stalledUntil, w.now+nanos)
 	}
 }
@@ -526,7 +542,7 @@ func (n *nemesis) skew(kind FaultKind, v int) {
 			w.mark(MarkClockJump)
 		}
 		w.fault(kind)
-		w.emit(TraceFault, v, uint64(kind), 0, nanos, 0)
+		w.emitFault(v, uint64(kind), 0, nanos, 0, false, replicaText(uint64(v)+1)+", ahead by "+secondsText(nanos))
 		h.jump(nanos)
 		return
 	}
@@ -535,16 +551,16 @@ func (n *nemesis) skew(kind FaultKind, v int) {
 			return // one at a time
 		}
 	}
-	f := &n.faults[n.slot(kind, v, n.duration())]
-	f.rate = h.clock.rate
+	nanos, percent := n.duration(), uint64(0)
 	switch kind {
 	case FaultClockFast:
-		h.setRate(f.rate * w.source.ChooseRange(n.times, 110, 800) / 100)
+		percent = w.source.ChooseRange(n.times, 110, 800)
 	case FaultClockSlow:
-		h.setRate(f.rate * w.source.ChooseRange(n.times, 10, 90) / 100)
-	case FaultClockStop:
-		h.setRate(0)
+		percent = w.source.ChooseRange(n.times, 10, 90)
 	}
+	f := &n.faults[n.slotFor(kind, v, nanos, fmt.Sprintf("at %d %%", percent))]
+	f.rate = h.clock.rate
+	h.setRate(f.rate * percent / 100)
 }
 
 // part puts a partition in force, in place of the one before, and decides on
@@ -576,7 +592,7 @@ func (n *nemesis) part(kind FaultKind, prey int) {
 		m = netsim.ShapeAny.Draw(w.source, n.victims, size)
 	}
 	nanos := n.duration()
-	n.partition = n.slot(kind, -1, nanos) + 1
+	n.partition = n.slotFor(kind, -1, nanos, linksText(m)) + 1
 	w.network.Partition(m)
 	n.partClients(m)
 }
@@ -632,7 +648,7 @@ func (n *nemesis) clog(prey int) {
 			return
 		}
 	}
-	f := &n.faults[n.slot(FaultClog, -1, n.duration())]
+	f := &n.faults[n.slotFor(FaultClog, -1, n.duration(), fmt.Sprintf("r%d to r%d", from+1, to+1))]
 	f.from, f.to = netsim.End(from), netsim.End(to)
 	n.clogs++
 	w.network.Clog(f.from, f.to)
@@ -645,7 +661,8 @@ func (n *nemesis) swizzle() {
 		}
 	}
 	plan := netsim.DrawSwizzle(n.w.source, n.victims, n.w.grown)
-	n.faults[n.slot(FaultSwizzle, -1, 0)].plan = plan
+	what := endsText(plan.Clog) + " one after another, let go as " + endsText(plan.Unclog)
+	n.faults[n.slotFor(FaultSwizzle, -1, 0, what)].plan = plan
 }
 
 // swizzleOn does the next part of the plan, and reports whether it was the
@@ -692,7 +709,7 @@ func (n *nemesis) depose(prey int) {
 		}
 	}
 	n.clogs++
-	n.slot(FaultDepose, leader, n.eighths(3))
+	n.slotFor(FaultDepose, leader, n.eighths(3), "which leads: what it is sent is held, then it is cut off")
 	if w.scenario.Faults.Has(FaultClockSlow) && w.source.Chance(n.victims, 1, 4) {
 		n.skew(FaultClockSlow, leader)
 	}
@@ -775,7 +792,7 @@ func (n *nemesis) end(slot uint32) {
 // undo ends a fault.
 func (n *nemesis) undo(f *fault, slot uint32) {
 	w := n.w
-	w.emit(TraceFaultEnd, int(f.host), uint64(f.kind), uint64(slot), 0, 0)
+	w.emitWith(TraceFaultEnd, int(f.host), uint64(f.kind), uint64(slot), 0, 0, func() string { return f.what })
 	if n.partition == slot+1 {
 		n.partition = 0
 		w.network.Partition(nil)

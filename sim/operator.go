@@ -234,7 +234,8 @@ func (h *host) ask(slot uint32) {
 	was := h.replica.Core().Office()
 	q.out, q.led, q.term = true, was.Role == core.RoleLeader, was.Term
 	tag := w.requests.tag(slot)
-	w.emit(TraceAsk, h.index, uint64(q.ask), tag, uint64(q.target), uint64(len(q.change.Operations)))
+	w.emitWith(TraceAsk, h.index, uint64(q.ask), tag, uint64(q.target), uint64(len(q.change.Operations)),
+		func() string { return changeText(&q.change) })
 	switch q.ask {
 	case askTransfer:
 		h.replica.Transfer(tag, q.target)

@@ -20,7 +20,7 @@ func (c *checker) onSend(i int, m *core.Message) {
 	// No message speaks of a term that is not durable.
 	if m.Term > r.durableTerm {
 		if d := r.disk.Durable().HardState; d.Term < m.Term {
-			c.fail(i, PropertyDurableSpoken, "it sends %s in term %d; its disk has term %d", messageName(m.Kind), m.Term, d.Term)
+			c.fail(i, PropertyDurableSpoken, "it sends %v in term %d; its disk has term %d", m.Kind, m.Term, d.Term)
 			return
 		}
 		r.durableTerm = m.Term
@@ -137,12 +137,12 @@ func (c *checker) checkSent(i int, m *core.Message, sent uint64) {
 	if sent > r.st.Clock-r.office+1 {
 		st := r.core.Status()
 		if now := st.Clock - r.office + 1; sent > now && st.Role == core.RoleLeader && st.Term == m.Term {
-			c.fail(i, PropertyTrueMessages, "it sends %s as of tick %d in office; it has led term %d for %d", messageName(m.Kind), sent, m.Term, now)
+			c.fail(i, PropertyTrueMessages, "it sends %v as of tick %d in office; it has led term %d for %d", m.Kind, sent, m.Term, now)
 			return
 		}
 	}
 	if sent == 0 || sent < r.sent {
-		c.fail(i, PropertyTrueMessages, "it sends %s as of tick %d in office of term %d, and has sent one of tick %d", messageName(m.Kind), sent, m.Term, r.sent)
+		c.fail(i, PropertyTrueMessages, "it sends %v as of tick %d in office of term %d, and has sent one of tick %d", m.Kind, sent, m.Term, r.sent)
 		return
 	}
 	r.sent = sent
@@ -271,8 +271,8 @@ func (c *checker) checkAppendEntries(i int, m *core.Message) {
 // checkSpeaksAsLeader: it led the message's term.
 func (c *checker) checkSpeaksAsLeader(i int, m *core.Message) bool {
 	if p := c.terms.at(m.Term); p.leader != uint8(i+1) {
-		c.fail(i, PropertyElectionSafety, "it sends %s in term %d; the leader was %s",
-			messageName(m.Kind), m.Term, c.leaderName(p))
+		c.fail(i, PropertyElectionSafety, "it sends %v in term %d; the leader was %s",
+			m.Kind, m.Term, c.leaderName(p))
 		return false
 	}
 	return true
@@ -383,23 +383,4 @@ func (c *checker) checkReadIndexResponse(i int, m *core.Message) {
 		return
 	}
 	c.checkRequestConfirmed(i, m)
-}
-
-var messageNames = [...]string{
-	core.KindRequestVote:             "RequestVote",
-	core.KindRequestVoteResponse:     "RequestVoteResponse",
-	core.KindAppendEntries:           "AppendEntries",
-	core.KindAppendEntriesResponse:   "AppendEntriesResponse",
-	core.KindInstallSnapshot:         "InstallSnapshot",
-	core.KindInstallSnapshotResponse: "InstallSnapshotResponse",
-	core.KindReadIndex:               "ReadIndex",
-	core.KindReadIndexResponse:       "ReadIndexResponse",
-	core.KindTimeoutNow:              "TimeoutNow",
-}
-
-func messageName(k core.MessageKind) string {
-	if int(k) < len(messageNames) && messageNames[k] != "" {
-		return messageNames[k]
-	}
-	return "unknown message"
 }

@@ -28,6 +28,7 @@ import (
 	"cmp"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/core/digest"
@@ -101,6 +102,9 @@ type Failure struct {
 	At       uint64 // virtual time, nanoseconds
 	Tick     uint64 // by the clock of the replica
 	Replica  int    // position, from 0; -1: none in particular
+	// From and To are the stretch of virtual time that is wrong. It ends at At,
+	// unless what is wrong was seen later, as in a history of clients.
+	From, To uint64
 }
 
 // Result is what came of a run.
@@ -138,7 +142,9 @@ type Result struct {
 	Model   linearizability.Model
 	Tape    *choice.Tape // if the source recorded
 	Drift   *choice.Drift
-	Story   []string // the last faults, restarts and elections
+	// Story, of a run that failed, are faults, restarts and elections up to what
+	// went wrong, and some that followed, one line each.
+	Story []string
 }
 
 // Run runs one simulation. It does not panic: a panic inside becomes the
@@ -478,10 +484,44 @@ func (w *world) judge() {
 	case err != nil:
 		w.fail(Panic, "Model", err.Error())
 	case r.Verdict == linearizability.Illegal:
-		w.fail(Linearizability, "Linearizability", fmt.Sprintf("%v: %s", r.Violation.Kind, r.Violation.Text))
+		w.fail(Linearizability, "Linearizability", r.Violation.Text)
+		w.failure.From, w.failure.To = w.stretch(&r.Violation)
 	case r.Verdict != linearizability.Ok:
 		w.fail(Unknown, "Linearizability", fmt.Sprintf("no verdict after %d steps of the model", r.Steps))
 	}
+}
+
+// stretch is the time from the first call to the last return of the operations
+// that a violation is about; of one that is about none, all of it.
+func (w *world) stretch(v *linearizability.Violation) (from, to uint64) {
+	from, to = never, 0
+	for _, id := range [...]linearizability.OpID{v.First, v.Second} {
+		if id >= 0 {
+			op := w.history.Op(id)
+			from, to = min(from, op.Call.Nanos), max(to, op.Call.Nanos, op.Return.Nanos)
+		}
+	}
+	if from > to {
+		return 0, w.now
+	}
+	return from, to
+}
+
+// describe says what a client asked, and was answered unless output is nil, as
+// its model does, for people. That model may be wrong about anything.
+func (w *world) describe(input, output []byte) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("%q", short(input))
+		}
+	}()
+	if d, ok := w.workload.Model().(linearizability.Describer); ok {
+		return strings.TrimSuffix(d.Describe(input, output), " -> ?")
+	}
+	if text = fmt.Sprintf("%q", short(input)); output != nil {
+		text += fmt.Sprintf(" -> %q", short(output))
+	}
+	return text
 }
 
 // conclude sums up.
@@ -494,7 +534,9 @@ func (w *world) conclude() *Result {
 	r.Steps = w.steps
 	r.SimulatedNanos = w.now
 	r.TraceHash = digest.Finish(w.hash)
-	r.Story = w.story.lines()
+	if w.failure != nil {
+		r.Story = w.story.lines(w.failure.To)
+	}
 	if w.network != nil {
 		r.Network = *w.network.Counts()
 		for _, f := range packetFaultOf {

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
+	"github.com/seaworthy-raft/seaworthy/replica"
 )
 
 // Runs get to where it becomes interesting: leaders change, snapshots are
@@ -101,4 +103,29 @@ func TestLivelockIsFound(t *testing.T) {
 	if r.Verdict != Liveness || r.Failure.Property != "Livelock" || r.Verdict.ExitCode() != 3 {
 		t.Errorf("%v: %+v", r.Verdict, r.Failure)
 	}
+}
+
+// credulous is a store that takes every retry for a new command when it is
+// asked.
+type credulous struct{ *kvWorkload }
+
+func (credulous) Repeated(replica.StateMachine) bool { return false }
+
+// Who applies a command twice is told which, whose, and how it got into the log
+// so often.
+func TestAppliedTwiceNamesTheCommand(t *testing.T) {
+	for seed := uint64(1); seed <= 60; seed++ {
+		s := Draw(choice.New(seed), ParseFocus("X"))
+		s.Traffic.Sessions = 100
+		r := Run(&Options{Seed: seed, Scenario: &s, Workload: func() Workload { return credulous{newKV(&s.Traffic)} }})
+		if r.Failure == nil || r.Failure.Property != "AppliedOnce" {
+			continue
+		}
+		want := regexp.MustCompile(`^operation \d+ of client c\d+, .{3,}, took effect at (\d+) and again at (\d+); it became the entries .*\b\d+@\d+, .*\d+@\d+`)
+		if !want.MatchString(r.Failure.Detail) {
+			t.Error(r.Failure.Detail)
+		}
+		return
+	}
+	t.Error("no seed has a command that is tried again")
 }

@@ -52,6 +52,8 @@ type world struct {
 
 	hash  uint64
 	sink  func(*TraceEvent)
+	heard TraceEvent   // what sink is being told
+	shown core.Message // the message in it, if it had to be read again
 	story story
 }
 
@@ -173,7 +175,8 @@ func (w *world) failAt(v Verdict, replica int, property, detail string) {
 	if replica >= 0 && replica < len(w.hosts) {
 		w.failure.Tick = w.hosts[replica].clock.delivered
 	}
-	w.emit(TraceFailure, replica, uint64(v), 0, 0, 0)
+	w.failure.From, w.failure.To = w.now, w.now
+	w.emitWith(TraceFailure, replica, uint64(v), 0, 0, 0, func() string { return property + ": " + detail })
 }
 
 func (w *world) founding() core.Configuration {

@@ -52,12 +52,8 @@ func Seeds(t *testing.T, c Config) {
 				Focus: c.Focus, Workload: c.Workload, Dir: artifacts(t),
 				Command: func(uint64) string { return testCommand(pkg, t.Name()) },
 			}
-			out, err := o.RunSeed(seed)
-			if out.Failed() {
+			if out := o.RunSeed(seed); out.Failed() {
 				t.Error(failureText(out))
-			}
-			if err != nil {
-				t.Error(err)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,13 @@ need is not there yet.`,
 	f.StringVar(&o.Focus, "focus", "", "feature `letters` that every scenario must have")
 	f.StringVar(&o.Dir, "out", outDir, "`folder` for what failing seeds leave")
 	f.IntVar(&o.FailuresMax, "failures", campaign.FailuresMax, "stop after this `number` of failing seeds")
+	p.marksFlag(cmd)
 	return cmd
+}
+
+// marksFlag is the flag of the commands that run a campaign.
+func (p *program) marksFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&p.marks, "marks", false, "show every fault and mark, with how often it was reached")
 }
 
 // campaign runs a campaign and prints what comes of it.
@@ -76,16 +83,19 @@ func (p *program) campaign(o campaign.Options) error {
 	}
 	s, err := campaign.Run(ctx, o)
 	line.clear()
-	if broken == nil {
-		if p.json {
-			broken = campaign.WriteLine(p.stdout, s.Line())
-		} else {
-			broken = s.WriteText(p.stdout, style)
-		}
+	if err != nil {
+		return err // nothing was run: what was asked for can't be done
 	}
 	p.code = s.ExitCode()
-	if err == nil {
-		err = broken
+	switch {
+	case broken != nil:
+	case p.json:
+		broken = campaign.WriteLine(p.stdout, s.Line())
+	default:
+		if p.marks {
+			broken = s.WriteMarks(p.stdout, style)
+		}
+		broken = errors.Join(broken, s.WriteText(p.stdout, style))
 	}
-	return internal(err)
+	return internal(broken)
 }

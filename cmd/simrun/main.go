@@ -50,6 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 type program struct {
 	stdout, stderr io.Writer
 	json           bool
+	marks          bool // of a campaign, beside its summary
 	code           int // of a command that did what it was asked to do
 }
 
@@ -100,6 +101,7 @@ Without a command it runs seeds for half a minute on all cores and sums up.`,
 		RunE:          func(*cobra.Command, []string) error { return p.campaign(campaign.Default(outDir)) },
 	}
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "write JSON, one object a line, the last one the result")
+	p.marksFlag(root)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.hunt(), p.one(), p.replay(), p.leases(), p.connectivity())
 	root.SetHelpTemplate(helpTemplate)

@@ -96,7 +96,7 @@ func (p *program) single(w watch, s *campaign.Single) error {
 		err = viewErr
 	}
 	if out == nil {
-		return internal(err)
+		return err // nothing was run
 	}
 	p.code = out.ExitCode
 	var writeErr error
