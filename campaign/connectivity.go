@@ -40,6 +40,9 @@ type ConnectivityOptions struct {
 // ConnectivitySeeds is how many seeds are usual.
 const ConnectivitySeeds = 20
 
+// connectivitySeedsMax bounds what is kept of each run until all are done.
+const connectivitySeedsMax = 10_000
+
 // ConnectivitySummary is what came of them.
 type ConnectivitySummary struct {
 	Type        string                 `json:"type"` // "connectivity"
@@ -119,8 +122,10 @@ type connectivityDone struct {
 // Which cases and graphs there are, RunConnectivity says.
 func (o *ConnectivityOptions) Check() error {
 	switch {
-	case o.Jobs < 0:
+	case badJobs(o.Jobs) != nil:
 		return badJobs(o.Jobs)
+	case o.Seeds > connectivitySeedsMax:
+		return fmt.Errorf("%d seeds for each: there are at most %d", o.Seeds, connectivitySeedsMax)
 	case o.Every < 0:
 		return fmt.Errorf("each %dth graph: 1 is every one", o.Every)
 	case o.Seed != 0 && o.Graph == nil && o.Case == "":
@@ -325,7 +330,7 @@ func guardedConnectivity(c *sim.Connectivity) (r *sim.ConnectivityResult) {
 		if p := recover(); p != nil {
 			r = &sim.ConnectivityResult{Result: sim.Result{Seed: c.Seed, Verdict: sim.Panic, Failure: &sim.Failure{
 				Property: "No Panic",
-				Detail:   fmt.Sprintf("%v\n%s", p, debug.Stack()),
+				Detail:   sim.PanicText(p, debug.Stack()),
 				Replica:  -1,
 			}}}
 		}

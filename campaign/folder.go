@@ -81,17 +81,7 @@ func (o *Options) record(out *Outcome, so *sim.Options, dir string) error {
 	if tape == nil { // a panic out of the simulator has no result
 		tape = so.Source.Tape()
 	}
-	if r.Scenario.Replicas == 0 && tape != nil { // nor a scenario, without which nobody could replay it
-		r.Scenario = begunWith(so, tape)
-	}
-	repro := &Repro{
-		Version: reproVersion, Seed: out.Seed, Focus: so.Focus,
-		Verdict: out.Verdict, TraceHash: hashText(out.TraceHash), Steps: out.Steps,
-		Code: ThisCode(), MaxNanos: so.MaxNanos, MaxDecisions: so.MaxDecisions, Scenario: r.Scenario, Tape: tape,
-	}
-	if out.Failure != nil {
-		repro.Property = out.Failure.Property
-	}
+	repro := reproOf(out, so, r, tape)
 	if err := repro.write(filepath.Join(dir, reproName)); err != nil {
 		return err
 	}
@@ -109,15 +99,6 @@ func (o *Options) record(out *Outcome, so *sim.Options, dir string) error {
 		beside = append(beside, linearName)
 	}
 	return os.WriteFile(filepath.Join(dir, summaryName), []byte(storyText(out, r, repro.Code, beside)), 0o644)
-}
-
-// begunWith is the scenario that a run with this tape began with.
-func begunWith(so *sim.Options, tape *choice.Tape) (s sim.Scenario) {
-	defer func() { _ = recover() }() // it may be the drawing that panicked
-	if so.Scenario != nil {
-		return *so.Scenario
-	}
-	return sim.Draw(choice.Replay(tape), sim.ParseFocus(so.Focus))
 }
 
 // draw draws the history: around what is wrong with it, or, if the run failed

@@ -142,6 +142,9 @@ func (s *Summary) ExitCode() int {
 	return ExitPassed
 }
 
+// misused says whether the last seed could not be run, and so none can.
+func (s *Summary) misused() bool { return len(s.Failed) > 0 && s.Failed[len(s.Failed)-1].misused() }
+
 // MarksAtZero are the marks that no seed has reached.
 func (s *Summary) MarksAtZero() []string {
 	names := []string{}

@@ -132,7 +132,11 @@ func (h *host) start() {
 	h.applier.saves.clear()
 	h.applier.busy = false
 	h.applier.serial++
-	h.machine.machine = w.workload.Machine()
+	h.machine.machine, h.machine.applied = w.workload.Machine(), 0
+	if h.machine.machine == nil {
+		w.misuse("Workload", fmt.Sprintf("%T.Machine returns nil", w.workload))
+		return
+	}
 	r, err := replica.New(core.Config{
 		ID:             h.id,
 		Cluster:        clusterID,
@@ -146,6 +150,7 @@ func (h *host) start() {
 		return
 	}
 	h.replica = r
+	w.invariants.stirred = true
 	h.role = role{}
 	h.resigned, h.stalled = false, false
 	h.configuration, h.committed, h.successor = core.EntryID{}, true, 0
@@ -178,6 +183,7 @@ func (h *host) stop(why downReason, st choice.Stream) {
 		w.checker.onCrash(h.index)
 	}
 	h.replica = nil
+	w.invariants.stirred = true
 	h.machine.machine = nil
 	h.paused = false
 	h.down = why
@@ -392,6 +398,11 @@ func (h *host) runTask() {
 	t.Run(&h.machine)
 	h.machine.task = nil
 	h.traceTask(t)
+	switch kind {
+	case replica.TaskApply, replica.TaskRestore:
+		h.machine.applied = t.Index
+		h.w.invariants.stirred = true
+	}
 	if kind == replica.TaskRestore && h.w.failure == nil {
 		h.w.checker.onInstall(h.index, t.Snapshot)
 	}
@@ -434,6 +445,7 @@ func (w *world) look(h *host) {
 		w.saw(triggerCandidate, h)
 	}
 	h.role = now
+	w.invariants.stirred = true
 	w.emit(TraceRole, h.index, uint64(now.role), uint64(now.term), uint64(now.leader), uint64(s.Commit))
 }
 
@@ -624,6 +636,7 @@ func (h *host) Apply(t *replica.Task) {
 type witness struct {
 	h       *host
 	machine replica.StateMachine
+	applied core.Index    // up to here, at the end of the last task
 	task    *replica.Task // being run
 	at      int           // of its entries, the next one to be applied
 }

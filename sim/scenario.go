@@ -228,16 +228,23 @@ const (
 
 const focusLetters = "DRLPACUKZYSVXQHMGE"
 
-// ParseFocus reads letters. Those of features that do not exist are ignored:
-// what needs them can not be found, and what needs the others as well can.
-func ParseFocus(letters string) Focus {
+// focusLettersIdle are those of the catalogue of bugs whose features are not
+// simulated. They change nothing: what needs them can not be found, and what
+// needs others as well can.
+const focusLettersIdle = "TBN"
+
+// ParseFocus reads letters, in capitals and in any order. It names the first
+// one that stands for nothing.
+func ParseFocus(letters string) (Focus, error) {
 	f := Focus(0)
-	for _, c := range strings.ToUpper(letters) {
+	for _, c := range letters {
 		if i := strings.IndexRune(focusLetters, c); i >= 0 {
 			f |= 1 << i
+		} else if !strings.ContainsRune(focusLettersIdle, c) {
+			return 0, fmt.Errorf("focus %q: there is no feature %q; the letters are %s", letters, c, focusLetters+focusLettersIdle)
 		}
 	}
-	return f
+	return f, nil
 }
 
 func (f Focus) has(g Focus) bool { return f&g != 0 }

@@ -13,7 +13,7 @@ import (
 func TestCheckPassesWhatIsDrawn(t *testing.T) {
 	for _, focus := range []string{"", focusLetters, "Q", "M", "S", "V", "Y", "A", "K", "G"} {
 		for seed := range uint64(1000) {
-			s := Draw(choice.New(seed), ParseFocus(focus))
+			s := Draw(choice.New(seed), focusOf(focus))
 			if err := s.Check(); err != nil {
 				t.Fatalf("focus %q, seed %d: %v\n%v", focus, seed, err, &s)
 			}

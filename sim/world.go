@@ -18,6 +18,7 @@ type world struct {
 	source   *choice.Source
 	workload Workload
 	sessions Sessions // the workload, if it has them; or nil
+	model    linearizability.Model
 
 	now   uint64 // virtual time, nanoseconds
 	steps uint64
@@ -36,6 +37,8 @@ type world struct {
 	nemesis  nemesis
 	operator operator
 	checker  *checker
+
+	invariants invariants
 
 	phase        phase
 	enough       bool   // decisions were taken, so that the faults end early
@@ -79,6 +82,9 @@ func (w *world) step() bool {
 	if e.kind >= eventWake {
 		w.dispatch(&e)
 		w.strike()
+		if w.invariants.stirred {
+			w.checkInvariants(false)
+		}
 		return true
 	}
 	h := &w.hosts[e.who]
@@ -90,6 +96,9 @@ func (w *world) step() bool {
 	h.drain()
 	w.touched(int(e.who))
 	w.strike()
+	if w.invariants.stirred {
+		w.checkInvariants(false)
+	}
 	return true
 }
 
