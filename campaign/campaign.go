@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seaworthy-raft/seaworthy/core"
-	"github.com/seaworthy-raft/seaworthy/replica"
 	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
@@ -58,9 +57,9 @@ type Options struct {
 	Scenario *sim.Scenario
 	// Workload drives a state machine other than kv; nil is kv.
 	Workload func() sim.Workload
-	// Storage makes the replicas' disks (see sim.Options); nil is the
+	// Disk makes the replicas' disks (see sim.Options); nil is the
 	// simulator's.
-	Storage func(core.Configuration) replica.Storage
+	Disk func(core.Configuration) sim.Disk
 	// Dir is where failing seeds leave their folders; "" is nowhere.
 	Dir string
 
@@ -323,7 +322,7 @@ func (o *Options) runSeed(seed uint64) *Outcome {
 }
 
 func (o *Options) simOptions(seed uint64) *sim.Options {
-	return &sim.Options{Seed: seed, Focus: o.Focus, Scenario: o.Scenario, Workload: o.Workload, Storage: o.Storage}
+	return &sim.Options{Seed: seed, Focus: o.Focus, Scenario: o.Scenario, Workload: o.Workload, Disk: o.Disk}
 }
 
 // guarded turns a panic that got out of the simulator into a verdict on its

@@ -48,11 +48,11 @@ type Repro struct {
 	ScenarioGiven bool         `json:"scenario_given,omitempty"`
 	Tape          *choice.Tape `json:"tape"`
 
-	// Workload and Storage name what the run had in place of kv and of the
+	// Workload and Disk name what the run had in place of kv and of the
 	// simulator's disks, and Repeat the command of the program that has them;
 	// empty: simrun has all that it takes.
 	Workload string `json:"workload,omitempty"`
-	Storage  string `json:"storage,omitempty"`
+	Disk     string `json:"disk,omitempty"`
 	Repeat   string `json:"repeat,omitempty"`
 }
 
@@ -75,8 +75,8 @@ func reproOf(out *Outcome, so *sim.Options, r *sim.Result, tape *choice.Tape) *R
 	if so.Workload != nil {
 		p.Workload = typeName(func() any { return so.Workload() })
 	}
-	if so.Storage != nil {
-		p.Storage = typeName(func() any { return so.Storage(core.Configuration{}) })
+	if so.Disk != nil {
+		p.Disk = typeName(func() any { return so.Disk(core.Configuration{}) })
 	}
 	if p.foreign() {
 		p.Repeat = out.Command
@@ -107,16 +107,16 @@ func typeName(made func() any) (name string) {
 }
 
 // foreign says whether the run had something in it that simrun has not.
-func (r *Repro) foreign() bool { return r.Workload != "" || r.Storage != "" }
+func (r *Repro) foreign() bool { return r.Workload != "" || r.Disk != "" }
 
 // errForeign says where a foreign run can be replayed.
 func (r *Repro) errForeign() error {
 	what := "the workload " + r.Workload
 	switch {
 	case r.Workload == "":
-		what = "the storage " + r.Storage
-	case r.Storage != "":
-		what += " and the storage " + r.Storage
+		what = "the disks " + r.Disk
+	case r.Disk != "":
+		what += " and the disks " + r.Disk
 	}
 	if r.Repeat == "" {
 		return fmt.Errorf("it is a run of %s, which this program does not have; the program that made it can replay it", what)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
-	"github.com/seaworthy-raft/seaworthy/replica"
 	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
@@ -23,8 +22,8 @@ type Single struct {
 	Scenario *sim.Scenario
 	// Workload drives a state machine other than kv; nil is kv.
 	Workload func() sim.Workload
-	// Storage makes the replicas' disks; nil is the simulator's.
-	Storage func(core.Configuration) replica.Storage
+	// Disk makes the replicas' disks; nil is the simulator's.
+	Disk func(core.Configuration) sim.Disk
 	// Command is what repeats the run where simrun can not; "" is simrun's.
 	Command string
 	// Dir is where the seed leaves its folder if it fails; "" is nowhere. A
@@ -72,18 +71,18 @@ type SingleOutcome struct {
 
 // Run does it. An error is about what surrounds the run.
 func (s *Single) Run() (*SingleOutcome, error) {
-	o := Options{Focus: s.Focus, Scenario: s.Scenario, Workload: s.Workload, Storage: s.Storage, Dir: s.Dir}
+	o := Options{Focus: s.Focus, Scenario: s.Scenario, Workload: s.Workload, Disk: s.Disk, Dir: s.Dir}
 	o.setDefaults()
 	so := o.simOptions(s.Seed)
 	if s.Repro != nil {
-		if s.Workload == nil && s.Repro.Workload != "" || s.Storage == nil && s.Repro.Storage != "" {
+		if s.Workload == nil && s.Repro.Workload != "" || s.Disk == nil && s.Repro.Disk != "" {
 			return nil, s.Repro.errForeign()
 		}
 		var err error
 		if so, err = s.Repro.Options(); err != nil {
 			return nil, err
 		}
-		so.Workload, so.Storage = s.Workload, s.Storage
+		so.Workload, so.Disk = s.Workload, s.Disk
 		if s.Begin != nil {
 			s.Begin(&s.Repro.Scenario)
 		}

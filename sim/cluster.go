@@ -83,10 +83,14 @@ func (w *world) newHosts() {
 		h.w, h.index, h.id = w, i, core.ReplicaID(i+1)
 		h.jitter = w.stream("jitter", i, 0)
 		h.disk.device = device{DiskScenario: s.Disk, stream: w.stream("disk", i, 0)}
-		h.disk.memory = replica.NewMemory(core.Configuration{})
+		members := core.Configuration{}
 		if i < s.Replicas {
-			h.disk.memory = replica.NewMemory(founding)
+			members = founding
 			h.joined = true
+		}
+		h.disk.memory = replica.NewMemory(members)
+		if w.options.Disk != nil {
+			h.disk.own = newTwin(h, members)
 		}
 		h.applier.device = device{DiskScenario: s.Applier, stream: w.stream("apply", i, 0)}
 		h.clock = newClock(s.TickNanos, w.drift(i), 0)
@@ -144,7 +148,7 @@ func (h *host) start() {
 		HeartbeatTicks: w.scenario.HeartbeatTicks,
 		Jitter:         h.drawJitter(),
 		Limits:         w.scenario.Limits,
-	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, h.disk.memory, h)
+	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, h.disk.storage(), h)
 	if err != nil {
 		w.failAt(Safety, h.index, "Recovery", err.Error())
 		return

@@ -9,6 +9,7 @@
 //	world.go       virtual time, the events, and one step
 //	cluster.go     the replicas' hosts: ticks, packets, crashes, pauses
 //	disk.go        how long disks and state machines take, and how they fail
+//	storage.go     disks that are not the simulator's
 //	nemesis.go     what goes wrong, when, and to whom
 //	operator.go    who changes members and hands leadership over
 //	client.go      clients, their requests and retries
@@ -38,7 +39,6 @@ import (
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
 	"github.com/seaworthy-raft/seaworthy/linearizability"
 	"github.com/seaworthy-raft/seaworthy/netsim"
-	"github.com/seaworthy-raft/seaworthy/replica"
 )
 
 // Options say what to run.
@@ -53,10 +53,9 @@ type Options struct {
 	Source *choice.Source
 	// Workload makes what the clients do; nil: the store kv.
 	Workload func() Workload
-	// Storage makes the disk of each replica, empty as replica.NewMemory makes
-	// it for a cluster with these founding members; nil: replica.Memory. One
-	// that is no PowerLoser never loses power (see storage.go).
-	Storage func(founding core.Configuration) replica.Storage
+	// Disk makes the disk of each replica, empty, as replica.NewMemory makes it
+	// for a cluster with these founding members; nil: the simulator's.
+	Disk func(founding core.Configuration) Disk
 	// Trace, if not nil, hears of everything that happens. The event is borrowed
 	// for the call.
 	Trace func(*TraceEvent)
