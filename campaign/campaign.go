@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -116,7 +117,7 @@ func (o *Options) Check() error {
 		return fmt.Errorf("seeds from %d on, without a number of them: there are %d, too few for a campaign without end",
 			o.Base, math.MaxUint64-o.Base+1)
 	}
-	return o.simOptions(0).Check()
+	return cmp.Or(CheckEnvironment(), o.simOptions(0).Check())
 }
 
 // badJobs says what is wrong with a number of workers.

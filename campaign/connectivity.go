@@ -40,8 +40,9 @@ type ConnectivityOptions struct {
 // ConnectivitySeeds is how many seeds are usual.
 const ConnectivitySeeds = 20
 
-// connectivitySeedsMax bounds what is kept of each run until all are done.
-const connectivitySeedsMax = 10_000
+// connectivityRunsMax bounds what is kept of the runs until all are done: some
+// words of each.
+const connectivityRunsMax = 100_000_000
 
 // ConnectivitySummary is what came of them.
 type ConnectivitySummary struct {
@@ -124,8 +125,6 @@ func (o *ConnectivityOptions) Check() error {
 	switch {
 	case badJobs(o.Jobs) != nil:
 		return badJobs(o.Jobs)
-	case o.Seeds > connectivitySeedsMax:
-		return fmt.Errorf("%d seeds for each: there are at most %d", o.Seeds, connectivitySeedsMax)
 	case o.Every < 0:
 		return fmt.Errorf("each %dth graph: 1 is every one", o.Every)
 	case o.Seed != 0 && o.Graph == nil && o.Case == "":
@@ -151,6 +150,9 @@ func RunConnectivity(ctx context.Context, o ConnectivityOptions) (*ConnectivityS
 	units, err := o.units(s)
 	if err != nil {
 		return nil, err
+	}
+	if most := connectivityRunsMax / uint64(len(units)); o.Seeds > most {
+		return nil, fmt.Errorf("%d seeds for each: of %d graphs and cases there are at most %d for each", o.Seeds, len(units), most)
 	}
 	began, cpuBegan := time.Now(), cpuTime()
 	done := make([]*connectivityDone, len(units))

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -39,8 +40,8 @@ type Repro struct {
 
 	// Bounds of the run beside those of its scenario, as a fuzzer sets them; 0
 	// is none.
-	MaxNanos     uint64 `json:"max_nanos,omitempty"`
-	MaxDecisions uint64 `json:"max_decisions,omitempty"`
+	MaxNanos     uint64 `json:"nanos_max,omitempty"`
+	MaxDecisions uint64 `json:"decisions_max,omitempty"`
 
 	Scenario sim.Scenario `json:"scenario"`
 	// ScenarioGiven says that the scenario is not what the first decisions of the
@@ -109,6 +110,10 @@ func typeName(made func() any) (name string) {
 // foreign says whether the run had something in it that simrun has not.
 func (r *Repro) foreign() bool { return r.Workload != "" || r.Disk != "" }
 
+// ErrForeign is an error of a replay: the run had a workload or disks that the
+// program does not have.
+var ErrForeign = errors.New("not a run of this program's own")
+
 // errForeign says where a foreign run can be replayed.
 func (r *Repro) errForeign() error {
 	what := "the workload " + r.Workload
@@ -119,9 +124,9 @@ func (r *Repro) errForeign() error {
 		what += " and the disks " + r.Disk
 	}
 	if r.Repeat == "" {
-		return fmt.Errorf("it is a run of %s, which this program does not have; the program that made it can replay it", what)
+		return fmt.Errorf("%w, but of %s; the program that made it can replay it", ErrForeign, what)
 	}
-	return fmt.Errorf("it is a run of %s, which this program does not have; replay it with\n  %s", what, r.Repeat)
+	return fmt.Errorf("%w, but of %s; replay it with\n  %s", ErrForeign, what, r.Repeat)
 }
 
 // Code says which program made a run.
@@ -158,6 +163,18 @@ func Overlay() string {
 		return overlay
 	}
 	return os.Getenv("SEAWORTHY_OVERLAY")
+}
+
+// overlayName is what may be part of a folder's name.
+var overlayName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// CheckEnvironment says which environment variable has a value that makes no
+// sense.
+func CheckEnvironment() error {
+	if name := Overlay(); name != "" && !overlayName.MatchString(name) {
+		return fmt.Errorf("SEAWORTHY_OVERLAY=%q: the name of an overlay has letters, digits and ._- only", name)
+	}
+	return nil
 }
 
 // ThisCode describes the running program. Where the go command has not put the

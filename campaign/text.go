@@ -67,12 +67,12 @@ func (o *Outcome) repeat(flags string) string {
 	case o.Command != "":
 		return o.Command
 	case o.Folder != "" && Overlay() != "":
-		command = "go run ./cmd/bugbank replay " + shellQuote(o.Folder)
+		command = "go run ./cmd/bugbank replay " + ShellQuote(o.Folder)
 		if flags != "" {
 			flags = "-- " + flags
 		}
 	case o.Folder != "":
-		command = "go run ./cmd/simrun replay " + shellQuote(o.Folder)
+		command = "go run ./cmd/simrun replay " + ShellQuote(o.Folder)
 	default:
 		command = fmt.Sprintf("go run ./cmd/simrun run --seed %d", o.Seed)
 		if o.Focus != "" {
@@ -82,8 +82,8 @@ func (o *Outcome) repeat(flags string) string {
 	return strings.TrimSpace(command + " " + flags)
 }
 
-// shellQuote makes a word that a shell takes as it is.
-func shellQuote(s string) string {
+// ShellQuote makes a word that a shell takes as it is.
+func ShellQuote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:=@%", r)
 	}
@@ -310,7 +310,7 @@ func (s *Summary) WriteText(w io.Writer, st Style) error {
 		fmt.Fprintf(&b, "  %s\n", st.warn(fmt.Sprintf("%d of %d marks never reached", len(zero), sim.MarkCount)))
 	}
 	if len(s.Failed) > 0 {
-		fmt.Fprintf(&b, "\nrepeat the first failure with\n  %s\n", s.Failed[0].Repeat())
+		fmt.Fprintf(&b, "\nfailures by property, each with what repeats its first seed\n%s", GroupsText(Groups(s.Failed), st))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -147,7 +147,7 @@ func (h *host) start() {
 		ElectionTicks:  w.scenario.ElectionTicks,
 		HeartbeatTicks: w.scenario.HeartbeatTicks,
 		Jitter:         h.drawJitter(),
-		Limits:         w.scenario.Limits,
+		Limits:         core.Limits(w.scenario.Limits),
 	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, h.disk.storage(), h)
 	if err != nil {
 		w.failAt(Safety, h.index, "Recovery", err.Error())

@@ -11,6 +11,7 @@
 //	disk.go        how long disks and state machines take, and how they fail
 //	storage.go     disks that are not the simulator's
 //	nemesis.go     what goes wrong, when, and to whom
+//	directed.go    what goes wrong by hand, and scenarios from a file
 //	operator.go    who changes members and hands leadership over
 //	client.go      clients, their requests and retries
 //	workload.go    what they ask for
@@ -275,6 +276,7 @@ func (w *world) startHosts() {
 	}
 	w.nemesis.begin(w)
 	w.operator.begin(w)
+	w.directed.begin(w)
 }
 
 // over says that there is nothing more to do: a violation was found, or the
@@ -297,6 +299,7 @@ func (w *world) heal() {
 	latency := max(s.heartbeatNanos()/2, 2)
 	w.nemesis.heal()
 	w.operator.end()
+	w.directed.heal()
 	w.release(w.network.Heal(w.now, latency, nil))
 	w.queue.hasten(eventPacket, w.now+latency) // stragglers too
 	for i := range w.hosts {

@@ -43,6 +43,7 @@ const (
 	TraceAnswered                  // a replica answered one
 	TracePhase                     // the run entered its next phase
 	TraceFailure                   // a violation was found
+	TraceDirected                  // a step of the schedule was done, or ended
 	traceKinds
 )
 
@@ -78,6 +79,7 @@ var traceFields = [traceKinds]struct {
 	TraceAnswered: {"answered", [4]string{"request", "tag", "answer", "what"}},
 	TracePhase:    {"phase", [4]string{"phase"}},
 	TraceFailure:  {"failure", [4]string{"verdict"}},
+	TraceDirected: {"directed", [4]string{"line", "do", "replicas", "peers"}},
 }
 
 func (k TraceKind) String() string {
@@ -131,7 +133,9 @@ func (e *TraceEvent) word(i int) any {
 			return "none"
 		}
 		return fmt.Sprintf("r%d", v)
-	case "voters", "outgoing", "learners":
+	case "do":
+		return nameOf(Actions[:], v)
+	case "voters", "outgoing", "learners", "replicas", "peers":
 		return setText(v)
 	case "event":
 		return core.EventKind(v).String()
@@ -211,7 +215,7 @@ func (e *TraceEvent) Render() string {
 
 // MarshalJSON is the event as one object, with its words under their names.
 func (e *TraceEvent) MarshalJSON() ([]byte, error) {
-	b := fmt.Appendf(nil, `{"step":%d,"at":%d`, e.Step, e.At)
+	b := fmt.Appendf(nil, `{"step":%d,"at_nanos":%d`, e.Step, e.At)
 	if e.Replica >= 0 {
 		b = fmt.Appendf(b, `,"tick":%d,"replica":%d`, e.Tick, e.Replica+1)
 	}
@@ -240,7 +244,7 @@ const (
 	storyEvents = 64
 	storyKinds  = 1<<TraceRole | 1<<TraceStart | 1<<TraceDown | 1<<TracePause |
 		1<<TraceFault | 1<<TraceFaultEnd | 1<<TraceMembers | 1<<TraceTold | 1<<TraceAsk | 1<<TraceAnswered |
-		1<<TracePhase | 1<<TraceFailure
+		1<<TracePhase | 1<<TraceFailure | 1<<TraceDirected
 )
 
 func (s *story) add(e *TraceEvent) {

@@ -36,6 +36,7 @@ type world struct {
 	history  linearizability.History
 	nemesis  nemesis
 	operator operator
+	directed directed
 	checker  *checker
 
 	invariants invariants
@@ -127,6 +128,10 @@ func (w *world) dispatch(e *event) {
 		w.operator.shutDown(int(e.who), e.arg)
 	case eventRetire:
 		w.operator.retire(int(e.who))
+	case eventDirect:
+		w.directed.step(int(e.arg))
+	case eventDirectEnd:
+		w.directed.end(int(e.arg))
 	}
 }
 
@@ -313,6 +318,9 @@ const (
 	eventOperate  // the operator makes its next move
 	eventShutDown // it stops a process, to start it again
 	eventRetire   // it takes a replica away that was removed
+
+	eventDirect    // a step of the schedule is due
+	eventDirectEnd // what it did ends
 )
 
 // event is something that will happen. Its meaning of arg depends on the kind:
