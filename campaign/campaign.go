@@ -152,8 +152,11 @@ func (o *Options) setDefaults() {
 // Run does the campaign and returns its summary. Cancelling the context ends
 // it early and marks the summary as interrupted. An error is about what
 // surrounds the runs (a folder that can not be written); the summary is valid
-// then too.
+// then too, unless the options are wrong: then it is nil.
 func Run(ctx context.Context, o Options) (*Summary, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
 	o.setDefaults()
 	s := newSummary(&o)
 	defer s.finish()

@@ -95,7 +95,7 @@ type ConnectivityRow struct {
 type ConnectivityFailure struct {
 	Verdict string `json:"verdict"`
 	Detail  string `json:"detail"`
-	Command string `json:"command"`
+	Command string `json:"repeat"`
 	code    int
 }
 
