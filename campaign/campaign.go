@@ -1,20 +1,29 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"math"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
 const (
+	// jobsMax is how many workers make sense: more could not all have a seed of
+	// the window.
+	jobsMax = windowSeeds
+
+	// openEndedSeeds is how many seeds there have to be from the first one on for
+	// a campaign that has no number: more than anyone has time for.
+	openEndedSeeds = 1 << 40
+
 	// windowSeeds bounds how many seeds may be finished or under way beyond the
 	// first that is not: the memory of a campaign, whatever its length.
 	windowSeeds = 1024
@@ -46,8 +55,13 @@ type Options struct {
 	// Focus are the feature letters that every scenario must have on; "" leaves
 	// them to the seed.
 	Focus string
+	// Scenario, if not nil, is what every seed runs, instead of one that it draws.
+	Scenario *sim.Scenario
 	// Workload drives a state machine other than kv; nil is kv.
 	Workload func() sim.Workload
+	// Disk makes the replicas' disks (see sim.Options); nil is the
+	// simulator's.
+	Disk func(core.Configuration) sim.Disk
 	// Dir is where failing seeds leave their folders; "" is nowhere.
 	Dir string
 
@@ -96,32 +110,34 @@ func (o *Options) Check() error {
 	switch {
 	case o.For < 0:
 		return fmt.Errorf("for %s: a time is not negative", o.For)
-	case o.Jobs < 0:
+	case badJobs(o.Jobs) != nil:
 		return badJobs(o.Jobs)
 	case o.FailuresMax < 0:
 		return fmt.Errorf("stop after %d failures: there is at least one; 0 is %d", o.FailuresMax, FailuresMax)
 	case o.Seeds > 0 && o.Base > math.MaxUint64-(o.Seeds-1):
 		return fmt.Errorf("%d seeds from %d on go beyond the largest seed", o.Seeds, o.Base)
+	case o.Seeds == 0 && o.Base > math.MaxUint64-openEndedSeeds:
+		return fmt.Errorf("seeds from %d on, without a number of them: there are %d, too few for a campaign without end",
+			o.Base, math.MaxUint64-o.Base+1)
 	}
-	return CheckFocus(o.Focus)
+	return cmp.Or(CheckEnvironment(), o.simOptions(0).Check())
 }
 
+// badJobs says what is wrong with a number of workers.
 func badJobs(jobs int) error {
-	return fmt.Errorf("%d workers: there is at least one; 0 is one per core", jobs)
+	switch {
+	case jobs < 0:
+		return fmt.Errorf("%d workers: there is at least one; 0 is one per core", jobs)
+	case jobs > jobsMax:
+		return fmt.Errorf("%d workers: there are at most %d", jobs, jobsMax)
+	}
+	return nil
 }
-
-// featureLetters are the letters of the catalogue of bugs that testdata/bugs
-// refers to. Those of features that are not simulated yet change nothing.
-const featureLetters = "DRLPACUTBENKZYMGSVXQH"
 
 // CheckFocus says whether every letter names a feature.
 func CheckFocus(letters string) error {
-	for _, c := range letters {
-		if !strings.ContainsRune(featureLetters, c) {
-			return fmt.Errorf("focus %q: there is no feature %q; the letters are %s", letters, c, featureLetters)
-		}
-	}
-	return nil
+	_, err := sim.ParseFocus(letters)
+	return err
 }
 
 func (o *Options) setDefaults() {
@@ -141,9 +157,13 @@ func (o *Options) setDefaults() {
 
 // Run does the campaign and returns its summary. Cancelling the context ends
 // it early and marks the summary as interrupted. An error says that no seed was
-// run, because the folders of those that fail could not be written (CheckDir).
-// That one of them can not be written later on ends nothing: its outcome says so.
+// run: the options are wrong, and there is no summary, or the folders of those
+// that fail could not be written (CheckDir). That one of them can not be written
+// later on ends nothing: its outcome says so.
 func Run(ctx context.Context, o Options) (*Summary, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
 	o.setDefaults()
 	if err := CheckDir(o.Dir); err != nil {
 		return newSummary(&o), err
@@ -262,7 +282,7 @@ func (c *conductor) worker() {
 // more, so that the summary ends with the same seed on any machine.
 func (c *conductor) fold() {
 	s := c.summary
-	for s.Failures < c.options.FailuresMax {
+	for s.Failures < c.options.FailuresMax && !s.misused() {
 		o := c.waiting[c.next%windowSeeds]
 		if o == nil {
 			return
@@ -270,7 +290,7 @@ func (c *conductor) fold() {
 		c.waiting[c.next%windowSeeds] = nil
 		c.next++
 		<-c.room
-		if o.Failed() && c.options.Dir != "" {
+		if o.Failed() && !o.misused() && c.options.Dir != "" {
 			// The workers go on meanwhile, as far as the window reaches.
 			c.options.leaveFolder(o)
 		}
@@ -286,7 +306,7 @@ func (c *conductor) fold() {
 func (o Options) RunSeed(seed uint64) *Outcome {
 	o.setDefaults()
 	out := o.runSeed(seed)
-	if out.Failed() && o.Dir != "" {
+	if out.Failed() && !out.misused() && o.Dir != "" {
 		o.leaveFolder(out)
 	}
 	return out
@@ -309,7 +329,7 @@ func (o *Options) runSeed(seed uint64) *Outcome {
 }
 
 func (o *Options) simOptions(seed uint64) *sim.Options {
-	return &sim.Options{Seed: seed, Focus: o.Focus, Workload: o.Workload}
+	return &sim.Options{Seed: seed, Focus: o.Focus, Scenario: o.Scenario, Workload: o.Workload, Disk: o.Disk}
 }
 
 // guarded turns a panic that got out of the simulator into a verdict on its
@@ -319,7 +339,7 @@ func (o *Options) guarded(so *sim.Options) (r *sim.Result) {
 		if p := recover(); p != nil {
 			r = &sim.Result{Seed: so.Seed, Verdict: sim.Panic, Failure: &sim.Failure{
 				Property: "No Panic",
-				Detail:   fmt.Sprintf("%v\n%s", p, debug.Stack()),
+				Detail:   sim.PanicText(p, debug.Stack()),
 				Replica:  -1,
 			}}
 		}

@@ -626,3 +626,70 @@ func TestRecoveryInSummary(t *testing.T) {
 		t.Errorf("recovery %+v", l)
 	}
 }
+
+// TestGroups: failures of one property are one group, the largest first.
+func TestGroups(t *testing.T) {
+	property := map[uint64]string{3: "One Vote", 5: "Log Matching", 8: "Log Matching", 9: "One Vote", 11: "Log Matching"}
+	simulate := toy(failing(3, 5, 8, 9, 11))
+	s := mustRun(t, Options{Base: 1, Seeds: 20, simulate: func(o *sim.Options) *sim.Result {
+		r := simulate(o)
+		if r.Failure != nil {
+			r.Failure.Property = property[r.Seed]
+		}
+		return r
+	}})
+	got := s.Line().Failed
+	if len(got) != 2 || got[0].Property != "Log Matching" || got[1].Property != "One Vote" ||
+		!slices.Equal(got[0].Seeds, []uint64{5, 8, 11}) || !slices.Equal(got[1].Seeds, []uint64{3, 9}) ||
+		!strings.Contains(got[0].Repeat, "--seed 5") {
+		t.Errorf("groups %+v", got)
+	}
+	var b strings.Builder
+	if err := s.WriteText(&b, Style{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"safety Log Matching: 3 seeds failed: 5, 8, 11\n", "safety One Vote: 2 seeds failed: 3, 9\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+// TestMisuseEndsACampaign: what one seed can not run no other can, and it leaves
+// nothing behind that could be replayed.
+func TestMisuseEndsACampaign(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Run(t.Context(), Options{Base: 1, Seeds: 100, Jobs: 1, Dir: dir, Workload: func() sim.Workload { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Seeds != 1 || s.ExitCode() != ExitUsage || s.Verdicts["misuse"] != 1 {
+		t.Errorf("%d seeds, exit code %d, %v", s.Seeds, s.ExitCode(), s.Verdicts)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}
+
+// TestOptionsAreChecked: what would hang, wrap or run nothing is refused.
+func TestOptionsAreChecked(t *testing.T) {
+	plain := sim.Plain()
+	for says, o := range map[string]Options{
+		"at most 1024":                       {Seeds: 1, Jobs: 100_000_000_000},
+		"-1 workers":                         {Seeds: 1, Jobs: -1},
+		"a time is not negative":             {For: -1},
+		"beyond the largest seed":            {Base: 1<<64 - 1, Seeds: 2},
+		"too few for a campaign without end": {Base: 1<<64 - 1, For: 1},
+		"stop after -1 failures":             {Seeds: 1, FailuresMax: -1},
+		"no feature 'W'":                     {Seeds: 1, Focus: "W"},
+		"it says how a scenario is drawn":    {Seeds: 1, Focus: "P", Scenario: &plain},
+		"scenario: replicas is 0, want 1 to": {Seeds: 1, Scenario: &sim.Scenario{}},
+	} {
+		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	if err := (&Options{Base: 1<<64 - 1, Seeds: 1}).Check(); err != nil {
+		t.Errorf("the largest seed: %v", err)
+	}
+}

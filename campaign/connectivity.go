@@ -40,6 +40,10 @@ type ConnectivityOptions struct {
 // ConnectivitySeeds is how many seeds are usual.
 const ConnectivitySeeds = 20
 
+// connectivityRunsMax bounds what is kept of the runs until all are done: some
+// words of each.
+const connectivityRunsMax = 100_000_000
+
 // ConnectivitySummary is what came of them.
 type ConnectivitySummary struct {
 	Type        string                 `json:"type"` // "connectivity"
@@ -91,7 +95,7 @@ type ConnectivityRow struct {
 type ConnectivityFailure struct {
 	Verdict string `json:"verdict"`
 	Detail  string `json:"detail"`
-	Command string `json:"command"`
+	Command string `json:"repeat"`
 	code    int
 }
 
@@ -119,7 +123,7 @@ type connectivityDone struct {
 // Which cases and graphs there are, RunConnectivity says.
 func (o *ConnectivityOptions) Check() error {
 	switch {
-	case o.Jobs < 0:
+	case badJobs(o.Jobs) != nil:
 		return badJobs(o.Jobs)
 	case o.Every < 0:
 		return fmt.Errorf("each %dth graph: 1 is every one", o.Every)
@@ -146,6 +150,9 @@ func RunConnectivity(ctx context.Context, o ConnectivityOptions) (*ConnectivityS
 	units, err := o.units(s)
 	if err != nil {
 		return nil, err
+	}
+	if most := connectivityRunsMax / uint64(len(units)); o.Seeds > most {
+		return nil, fmt.Errorf("%d seeds for each: of %d graphs and cases there are at most %d for each", o.Seeds, len(units), most)
 	}
 	began, cpuBegan := time.Now(), cpuTime()
 	done := make([]*connectivityDone, len(units))
@@ -325,7 +332,7 @@ func guardedConnectivity(c *sim.Connectivity) (r *sim.ConnectivityResult) {
 		if p := recover(); p != nil {
 			r = &sim.ConnectivityResult{Result: sim.Result{Seed: c.Seed, Verdict: sim.Panic, Failure: &sim.Failure{
 				Property: "No Panic",
-				Detail:   fmt.Sprintf("%v\n%s", p, debug.Stack()),
+				Detail:   sim.PanicText(p, debug.Stack()),
 				Replica:  -1,
 			}}}
 		}

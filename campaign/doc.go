@@ -11,6 +11,7 @@
 //	campaign.go  Run: the options, the workers, the order
 //	outcome.go   what is kept of a run; verdicts and exit codes
 //	summary.go   what is kept of a campaign, in bounded memory; the JSON lines
+//	groups.go    failures by what they violate
 //	single.go    one run: of a seed, or a replay of what one left behind
 //	repro.go     repro.json: seed, code, scenario and tape
 //	folder.go    what a failing seed leaves behind; notes.go is for its picture

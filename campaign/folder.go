@@ -103,17 +103,7 @@ func (o *Options) record(out *Outcome, so *sim.Options, dir string) {
 	if tape == nil { // a panic out of the simulator has no result
 		tape = so.Source.Tape()
 	}
-	if r.Scenario.Replicas == 0 && tape != nil { // nor a scenario, without which nobody could replay it
-		r.Scenario = begunWith(so, tape)
-	}
-	repro := &Repro{
-		Version: reproVersion, Seed: out.Seed, Focus: so.Focus,
-		Verdict: out.Verdict, TraceHash: hashText(out.TraceHash), Steps: out.Steps,
-		Code: ThisCode(), MaxNanos: so.MaxNanos, MaxDecisions: so.MaxDecisions, Scenario: r.Scenario, Tape: tape,
-	}
-	if out.Failure != nil {
-		repro.Property = out.Failure.Property
-	}
+	repro := reproOf(out, so, r, tape)
 	f := folder{dir: dir, create: o.create}
 	if f.write(reproName, repro.write) {
 		out.Folder = dir
@@ -198,15 +188,6 @@ func (f *folder) tryWrite(name string, content func(io.Writer) error) (err error
 		}
 	}()
 	return content(file)
-}
-
-// begunWith is the scenario that a run with this tape began with.
-func begunWith(so *sim.Options, tape *choice.Tape) (s sim.Scenario) {
-	defer func() { _ = recover() }() // it may be the drawing that panicked
-	if so.Scenario != nil {
-		return *so.Scenario
-	}
-	return sim.Draw(choice.Replay(tape), sim.ParseFocus(so.Focus))
 }
 
 // draw draws the history: around what is wrong with it, or, if the run failed

@@ -42,15 +42,18 @@ func DefaultLeases() Leases {
 	}
 }
 
+// leaseSeedsMax bounds what is kept of the runs of one drift.
+const leaseSeedsMax = 100_000
+
 // Check says what is wrong with the options, in words for those who gave them.
 func (x *Leases) Check() error {
 	switch {
 	case x.Seeds < 1:
 		return fmt.Errorf("%d seeds: there is at least one run for each drift", x.Seeds)
-	case x.Jobs < 0:
-		return badJobs(x.Jobs)
+	case x.Seeds > leaseSeedsMax:
+		return fmt.Errorf("%d seeds: there are at most %d runs for each drift", x.Seeds, leaseSeedsMax)
 	}
-	return nil
+	return badJobs(x.Jobs)
 }
 
 // LeaseSummary is what came of the experiment, and the last line of --json.

@@ -49,6 +49,10 @@ var meanings = map[string]string{
 	"AppliedOnce":          "Each operation of a client takes effect at most once.",
 	"Codec":                "What a replica sends can be read by the others.",
 	"Corruption":           "A message that was damaged on its way is noticed, and dropped.",
+	"Disk":                 "Options.Disk makes disks.",
+	"Operation":            "A client asks for something that the simulator can judge.",
+	"Options":              "What is to be run is a scenario of this simulator.",
+	"Workload":             "A workload has a state machine, callers and a model.",
 	"Linearizability":      "What clients saw could have come from one copy that takes one command at a time, each between its call and its return.",
 	"Livelock":             "A cluster does not keep itself busy with nothing.",
 	"Model":                "The model of the state machine can judge every operation.",
@@ -58,6 +62,7 @@ var meanings = map[string]string{
 	"Transfer":             "A transfer that is answered as done has the target lead, and no transfer is left in the dark.",
 	"Recovery":             "Once healed, a cluster elects a leader, answers and converges within its bound; and whoever restarts finds a disk that it can start from.",
 	"Requested":            "Nothing is applied that no client asked for.",
+	"Storage":              "A disk takes what it is given, keeps what was synced, and is found in a state that replica.Storage allows.",
 	"Sync":                 "A disk that is whole syncs what it was given.",
 	"WriteOrder":           "Writes reach the disk one after another, each continuing the last.",
 

@@ -16,6 +16,7 @@ const (
 	ExitUsage          = 2
 	ExitInternal       = 4
 	ExitNondeterminism = 5
+	ExitDrift          = 7 // a replay left its tape, and did not come to the recorded failure
 	ExitInterrupted    = 130
 )
 
@@ -64,6 +65,10 @@ type Outcome struct {
 
 // Failed says whether anything was wrong.
 func (o *Outcome) Failed() bool { return o.ExitCode != ExitPassed }
+
+// misused says whether the run could not be one: there is nothing to repeat, and
+// no other seed would do better.
+func (o *Outcome) misused() bool { return o.Verdict == sim.Misuse.String() }
 
 // OutcomeOf keeps the small part of a result.
 func OutcomeOf(r *sim.Result, focus string) *Outcome {

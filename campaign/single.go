@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
 	"github.com/seaworthy-raft/seaworthy/sim"
 )
@@ -17,8 +18,14 @@ type Single struct {
 	Repro *Repro
 	// Until is the step to stop before; 0 is the whole run.
 	Until uint64
+	// Scenario, if not nil, is run instead of one that the seed draws.
+	Scenario *sim.Scenario
 	// Workload drives a state machine other than kv; nil is kv.
 	Workload func() sim.Workload
+	// Disk makes the replicas' disks; nil is the simulator's.
+	Disk func(core.Configuration) sim.Disk
+	// Command is what repeats the run where simrun can not; "" is simrun's.
+	Command string
 	// Dir is where the seed leaves its folder if it fails; "" is nowhere. A
 	// replay leaves none: it has one.
 	Dir string
@@ -52,6 +59,9 @@ type SingleOutcome struct {
 	Result *sim.Result
 	// Repro is what was replayed, or nil.
 	Repro *Repro
+	// Loose says that decisions were taken off the tape before it was replayed,
+	// because scenarios are drawn in another way today.
+	Loose bool
 	// Watched says that every event was shown.
 	Watched bool
 	// Stopped says that the run was cut short on demand, so that its verdict is
@@ -61,25 +71,31 @@ type SingleOutcome struct {
 
 // Run does it. An error is about what surrounds the run, which was not done.
 func (s *Single) Run() (*SingleOutcome, error) {
-	o := Options{Focus: s.Focus, Workload: s.Workload, Dir: s.Dir}
+	o := Options{Focus: s.Focus, Scenario: s.Scenario, Workload: s.Workload, Disk: s.Disk, Dir: s.Dir}
 	o.setDefaults()
 	if err := CheckDir(o.Dir); err != nil {
 		return nil, err
 	}
 	so := o.simOptions(s.Seed)
 	if s.Repro != nil {
+		if s.Workload == nil && s.Repro.Workload != "" || s.Disk == nil && s.Repro.Disk != "" {
+			return nil, s.Repro.errForeign()
+		}
 		var err error
 		if so, err = s.Repro.Options(); err != nil {
 			return nil, err
 		}
-		so.Workload = s.Workload
+		so.Workload, so.Disk = s.Workload, s.Disk
 		if s.Begin != nil {
 			s.Begin(&s.Repro.Scenario)
 		}
 	} else {
+		if err := so.Check(); err != nil {
+			return nil, err
+		}
 		so.Source = choice.NewRecording(s.Seed)
 		if s.Begin != nil {
-			scenario := sim.Draw(choice.New(s.Seed), sim.ParseFocus(s.Focus))
+			scenario := begunWith(so, choice.New(s.Seed))
 			s.Begin(&scenario)
 		}
 	}
@@ -87,12 +103,16 @@ func (s *Single) Run() (*SingleOutcome, error) {
 	so.Trace = s.Trace
 	r := o.guarded(so)
 	out := &SingleOutcome{Outcome: OutcomeOf(r, so.Focus), Result: r, Repro: s.Repro, Watched: s.Trace != nil}
+	out.Loose = s.Repro != nil && !s.Repro.ScenarioGiven && so.Scenario != nil
+	out.Command = s.Command
 	out.Stopped = s.Until != 0 && r.Steps+1 >= s.Until
 	switch {
 	case s.Repro != nil:
 		if !out.Stopped && !out.Repeated() && ThisCode().exact(s.Repro.Code) {
 			// The same code made another run of the same tape.
 			out.becomeNondeterministic("trace hash: written down " + s.Repro.TraceHash + ", replayed " + hashText(out.TraceHash))
+		} else if out.drifted() {
+			out.ExitCode = ExitDrift
 		}
 	case out.Failed() && s.Dir != "" && !out.Stopped:
 		o.leaveFolder(out.Outcome)
@@ -103,6 +123,20 @@ func (s *Single) Run() (*SingleOutcome, error) {
 // Repeated says whether a replay made the run that was written down.
 func (o *SingleOutcome) Repeated() bool {
 	return o.Repro != nil && o.Repro.TraceHash == hashText(o.TraceHash)
+}
+
+// drifted says whether a replay has become a run that says nothing about the
+// one that was written down: it left the tape before its end, and did not come
+// to the same failure. To go on beyond the end of the tape is no drift: the
+// recorded run ended there because it had failed.
+func (o *SingleOutcome) drifted() bool {
+	r := o.Repro
+	if o.Stopped || o.Repeated() || o.Failed() && o.Verdict == r.Verdict && o.Failure.Property == r.Property {
+		return false
+	}
+	d := o.Result.Drift
+	// Of a tape that is not whole nobody can tell whether it was followed.
+	return d != nil && !d.End || o.Loose
 }
 
 // Line is the outcome as a line of --json.

@@ -142,6 +142,9 @@ func (s *Summary) ExitCode() int {
 	return ExitPassed
 }
 
+// misused says whether the last seed could not be run, and so none can.
+func (s *Summary) misused() bool { return len(s.Failed) > 0 && s.Failed[len(s.Failed)-1].misused() }
+
 // MarksAtZero are the marks that no seed has reached.
 func (s *Summary) MarksAtZero() []string {
 	names := []string{}
@@ -187,17 +190,19 @@ type SeedLine struct {
 
 // SummaryLine is the last line of a campaign.
 type SummaryLine struct {
-	Type             string  `json:"type"` // "summary"
-	Base             uint64  `json:"base"`
-	Seeds            uint64  `json:"seeds"`
-	Failures         int     `json:"failures"`
-	Events           uint64  `json:"events"`
-	Steps            uint64  `json:"steps"` // one per event
-	Deliveries       uint64  `json:"deliveries"`
-	SimulatedSeconds float64 `json:"simulated_seconds"`
-	RealSeconds      float64 `json:"real_seconds"`
-	CPUSeconds       float64 `json:"cpu_seconds"`
-	TraceHash        string  `json:"trace_hash"`
+	Type     string `json:"type"` // "summary"
+	Base     uint64 `json:"base"`
+	Seeds    uint64 `json:"seeds"`
+	Failures int    `json:"failures"`
+	// Failed are the failures by verdict and property.
+	Failed           []FailureGroup `json:"failed"`
+	Events           uint64         `json:"events"`
+	Steps            uint64         `json:"steps"` // one per event
+	Deliveries       uint64         `json:"deliveries"`
+	SimulatedSeconds float64        `json:"simulated_seconds"`
+	RealSeconds      float64        `json:"real_seconds"`
+	CPUSeconds       float64        `json:"cpu_seconds"`
+	TraceHash        string         `json:"trace_hash"`
 
 	Verdicts    map[string]uint64 `json:"verdicts"`
 	Interrupted bool              `json:"interrupted"`
@@ -253,7 +258,7 @@ func (o *Outcome) Line() SeedLine {
 // Line is the summary as a line of --json.
 func (s *Summary) Line() SummaryLine {
 	l := SummaryLine{
-		Type: "summary", Base: s.Base, Seeds: s.Seeds, Failures: s.Failures,
+		Type: "summary", Base: s.Base, Seeds: s.Seeds, Failures: s.Failures, Failed: Groups(s.Failed),
 		Events: s.Steps, Steps: s.Steps, Deliveries: s.Deliveries,
 		SimulatedSeconds: seconds(s.SimulatedNanos), RealSeconds: s.Real.Seconds(), CPUSeconds: s.CPU.Seconds(),
 		TraceHash: hashText(s.TraceHash()),

@@ -70,12 +70,12 @@ func (o *Outcome) repeat(flags string) string {
 	case o.Command != "":
 		return o.Command
 	case o.Folder != "" && Overlay() != "":
-		command = "go run ./cmd/bugbank replay " + shellQuote(o.Folder)
+		command = "go run ./cmd/bugbank replay " + ShellQuote(o.Folder)
 		if flags != "" {
 			flags = "-- " + flags
 		}
 	case o.Folder != "":
-		command = "go run ./cmd/simrun replay " + shellQuote(o.Folder)
+		command = "go run ./cmd/simrun replay " + ShellQuote(o.Folder)
 	default:
 		command = fmt.Sprintf("go run ./cmd/simrun run --seed %d", o.Seed)
 		if o.Focus != "" {
@@ -85,8 +85,8 @@ func (o *Outcome) repeat(flags string) string {
 	return strings.TrimSpace(command + " " + flags)
 }
 
-// shellQuote makes a word that a shell takes as it is.
-func shellQuote(s string) string {
+// ShellQuote makes a word that a shell takes as it is.
+func ShellQuote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:=@%", r)
 	}
@@ -297,25 +297,20 @@ func (s *Summary) WriteText(w io.Writer, st Style) error {
 	row("marks", "%s", reachedText(sim.MarkNames[:], s.MarkHits[:], ""))
 	if len(s.Failed) > 0 {
 		b.WriteByte('\n')
-		for i, o := range s.Failed[:min(len(s.Failed), failedShown)] {
-			what := o.Verdict
-			if o.Failure != nil {
-				what += ": " + o.Failure.Property
-			}
-			if i == failedShown-1 && len(s.Failed) > failedShown {
-				what += fmt.Sprintf(", and %d more", len(s.Failed)-failedShown)
-			}
-			fmt.Fprintf(&b, "  seed %-7d %s\n", o.Seed, st.bad(what))
+		groups := Groups(s.Failed)
+		b.WriteString(GroupsText(groups[:min(len(groups), groupsShown)], st))
+		if n := len(groups) - groupsShown; n > 0 {
+			fmt.Fprintf(&b, "and %s\n", counted(uint64(n), "more kind"))
 		}
-		fmt.Fprintf(&b, "repeat the first failure with\n  %s\n", s.Failed[0].Repeat())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// failedShown is how many failing seeds a summary names, so that it stays within
-// a screen of 24 lines. Each was told in full when it failed.
-const failedShown = 6
+// groupsShown is how many kinds of failures a summary names, each with the command
+// that repeats one, so that it stays within a screen of 24 lines. Each failure was
+// told when it came.
+const groupsShown = 4
 
 // reachedText says how many of some counters are not zero, and names a few of
 // those that are.

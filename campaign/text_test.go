@@ -30,8 +30,8 @@ func TestNumbersForPeople(t *testing.T) {
 
 func TestShellQuote(t *testing.T) {
 	for word, want := range map[string]string{"": "''", "out/seed-1": "out/seed-1", "my out": "'my out'", "it's": `'it'\''s'`, "$x": "'$x'"} {
-		if got := shellQuote(word); got != want {
-			t.Errorf("shellQuote(%q) = %s, want %s", word, got, want)
+		if got := ShellQuote(word); got != want {
+			t.Errorf("ShellQuote(%q) = %s, want %s", word, got, want)
 		}
 	}
 }

@@ -178,7 +178,10 @@ func (w *world) newClients() {
 		c := &w.clients[i]
 		c.w, c.index = w, i
 		c.choices = Choices{w.source, w.stream("client", i, 0)}
-		c.caller = w.workload.Caller(i, &c.choices)
+		if c.caller = w.workload.Caller(i, &c.choices); c.caller == nil {
+			w.misuse("Workload", fmt.Sprintf("%T.Caller returns nil for client %d", w.workload, i))
+			return
+		}
 		c.pace = w.stream("client/pace", i, 0)
 		c.manner = w.stream("client/manner", i, 0)
 		c.reach = 1<<len(w.hosts) - 1
@@ -262,6 +265,9 @@ func (c *client) begin() {
 		return
 	}
 	o := c.caller.Next(c.scratch[:0], probe)
+	if c.checkOperation(&o, probe); w.failure != nil {
+		return
+	}
 	c.scratch = o.Bytes[:0]
 	c.bytes = w.memory.keep(o.Bytes)
 	c.read, c.once, c.probe = o.Read, o.Once, probe

@@ -83,10 +83,14 @@ func (w *world) newHosts() {
 		h.w, h.index, h.id = w, i, core.ReplicaID(i+1)
 		h.jitter = w.stream("jitter", i, 0)
 		h.disk.device = device{DiskScenario: s.Disk, stream: w.stream("disk", i, 0)}
-		h.disk.memory = replica.NewMemory(core.Configuration{})
+		members := core.Configuration{}
 		if i < s.Replicas {
-			h.disk.memory = replica.NewMemory(founding)
+			members = founding
 			h.joined = true
+		}
+		h.disk.memory = replica.NewMemory(members)
+		if w.options.Disk != nil {
+			h.disk.own = newTwin(h, members)
 		}
 		h.applier.device = device{DiskScenario: s.Applier, stream: w.stream("apply", i, 0)}
 		h.clock = newClock(s.TickNanos, w.drift(i), 0)
@@ -132,20 +136,25 @@ func (h *host) start() {
 	h.applier.saves.clear()
 	h.applier.busy = false
 	h.applier.serial++
-	h.machine.machine = w.workload.Machine()
+	h.machine.machine, h.machine.applied = w.workload.Machine(), 0
+	if h.machine.machine == nil {
+		w.misuse("Workload", fmt.Sprintf("%T.Machine returns nil", w.workload))
+		return
+	}
 	r, err := replica.New(core.Config{
 		ID:             h.id,
 		Cluster:        clusterID,
 		ElectionTicks:  w.scenario.ElectionTicks,
 		HeartbeatTicks: w.scenario.HeartbeatTicks,
 		Jitter:         h.drawJitter(),
-		Limits:         w.scenario.Limits,
-	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, h.disk.memory, h)
+		Limits:         core.Limits(w.scenario.Limits),
+	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, h.disk.storage(), h)
 	if err != nil {
 		w.failAt(Safety, h.index, "Recovery", err.Error())
 		return
 	}
 	h.replica = r
+	w.invariants.stirred = true
 	h.role = role{}
 	h.resigned, h.stalled = false, false
 	h.configuration, h.committed, h.successor = core.EntryID{}, true, 0
@@ -178,6 +187,7 @@ func (h *host) stop(why downReason, st choice.Stream) {
 		w.checker.onCrash(h.index)
 	}
 	h.replica = nil
+	w.invariants.stirred = true
 	h.machine.machine = nil
 	h.paused = false
 	h.down = why
@@ -391,6 +401,11 @@ func (h *host) runTask() {
 	t.Run(&h.machine)
 	h.machine.task = nil
 	h.traceTask(t)
+	switch kind {
+	case replica.TaskApply, replica.TaskRestore:
+		h.machine.applied = t.Index
+		h.w.invariants.stirred = true
+	}
 	if kind == replica.TaskRestore && h.w.failure == nil {
 		h.w.checker.onInstall(h.index, t.Snapshot)
 	}
@@ -433,6 +448,7 @@ func (w *world) look(h *host) {
 		w.saw(triggerCandidate, h)
 	}
 	h.role = now
+	w.invariants.stirred = true
 	w.emit(TraceRole, h.index, uint64(now.role), uint64(now.term), uint64(now.leader), uint64(s.Commit))
 }
 
@@ -632,6 +648,7 @@ func (h *host) Apply(t *replica.Task) {
 type witness struct {
 	h       *host
 	machine replica.StateMachine
+	applied core.Index    // up to here, at the end of the last task
 	task    *replica.Task // being run
 	at      int           // of its entries, the next one to be applied
 }

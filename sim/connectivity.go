@@ -131,7 +131,7 @@ func (c *Connectivity) scenario(src *choice.Source) Scenario {
 		TickNanos:      10e6,
 		ElectionTicks:  ConnectivityElectionTicks,
 		HeartbeatTicks: uint32(d.between("heartbeat", 1, ConnectivityElectionTicks/3)),
-		Limits:         core.DefaultLimits(),
+		Limits:         LimitScenario(core.DefaultLimits()),
 		DriftPPM:       uint32(d.tight("drift", 1, 2, 0, 10, 20_000)),
 		Traffic: TrafficScenario{
 			Clients: 1, RatePerSecond: 1, TimeoutNanos: never / 16, Keys: 1, SessionsMax: 1,

@@ -26,7 +26,11 @@ func TestSameSeedSameRunAndSoDoesItsTape(t *testing.T) {
 		if recorded.TraceHash != first.TraceHash || recorded.Steps != first.Steps {
 			t.Errorf("seed %d: recording changed the run: hash %x and %x", seed, first.TraceHash, recorded.TraceHash)
 		}
-		if drawn := sim.Draw(choice.New(seed), sim.ParseFocus(focus)); !reflect.DeepEqual(drawn, recorded.Scenario) {
+		letters, err := sim.ParseFocus(focus)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if drawn := sim.Draw(choice.New(seed), letters); !reflect.DeepEqual(drawn, recorded.Scenario) {
 			t.Errorf("seed %d: the run changed its scenario, so that a replay would begin with another one:\n%v\n%v", seed, &drawn, &recorded.Scenario)
 		}
 		replayed := sim.Run(&sim.Options{Seed: seed, Focus: focus, Source: choice.Replay(recorded.Tape)})

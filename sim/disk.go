@@ -77,6 +77,7 @@ func (d *device) heal(most uint64) {
 type disk struct {
 	device
 	memory *replica.Memory
+	own    *twin // what stands in for the memory, which runs beside it; or nil
 
 	told     uint64 // the replica knows that these are durable
 	synced   uint64
@@ -84,6 +85,14 @@ type disk struct {
 	appended uint64
 	bytes    uint64 // appended since the last sync began
 	failed   bool   // the sync under way has ended with an error
+}
+
+// storage is what a replica starts on.
+func (d *disk) storage() replica.Storage {
+	if d.own != nil {
+		return d.own
+	}
+	return d.memory
 }
 
 // boot forgets what was under way.
@@ -97,6 +106,9 @@ func (d *disk) boot() {
 func (d *disk) append(h *host, wr *replica.Write) {
 	if err := d.memory.Append(wr); err != nil {
 		h.w.failAt(Safety, h.index, "WriteOrder", err.Error())
+		return
+	}
+	if d.own != nil && d.own.Append(wr) != nil {
 		return
 	}
 	d.appended = wr.Seq
@@ -131,6 +143,9 @@ func (d *disk) endSync(h *host) {
 		h.w.failAt(Safety, h.index, "Sync", err.Error())
 		return
 	}
+	if d.own != nil && d.own.Sync(d.syncing) != nil {
+		return
+	}
 	d.synced = d.syncing
 	h.stalled = false
 	h.w.emit(TraceDurable, h.index, d.synced, 0, 0, 0)
@@ -163,6 +178,10 @@ func (h *host) tellFailure() {
 // powerLoss takes what was not synced, except for what is drawn. It reports
 // whether anything was lost.
 func (d *disk) powerLoss(w *world, st choice.Stream) bool {
+	if d.own != nil {
+		d.own.powerLoss(w)
+		return false // what was lost shows at the next start
+	}
 	logs, hards := d.memory.Unsynced()
 	keepLogs, keepHard := logs, hards
 	if logs > 0 {

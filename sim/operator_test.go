@@ -184,7 +184,7 @@ func TestOperatorsMachines(t *testing.T) {
 // all the others all the same.
 func TestClientsGetOutOfCircles(t *testing.T) {
 	w := newTestWorld(t, &Options{Scenario: &Scenario{Replicas: 5, TickNanos: 1e6, ElectionTicks: 10, HeartbeatTicks: 1,
-		Limits: core.DefaultLimits(), Traffic: TrafficScenario{Clients: 1, RatePerSecond: 1, TimeoutNanos: 1e9}}})
+		Limits: LimitScenario(core.DefaultLimits()), Traffic: TrafficScenario{Clients: 1, RatePerSecond: 1, TimeoutNanos: 1e9}}})
 	for _, hints := range [][5]core.ReplicaID{
 		{}, {2, 1}, {2, 3, 1}, {2, 3, 4, 1}, {2, 3, 4, 5, 1}, {4, 4, 4, 1, 4}, {2, 1, 1, 1, 1}, {5, 5, 5, 5, 4},
 	} {

@@ -9,10 +9,15 @@
 //	world.go       virtual time, the events, and one step
 //	cluster.go     the replicas' hosts: ticks, packets, crashes, pauses
 //	disk.go        how long disks and state machines take, and how they fail
+//	storage.go     disks that are not the simulator's
 //	nemesis.go     what goes wrong, when, and to whom
+//	directed.go    what goes wrong by hand, and scenarios from a file
 //	operator.go    who changes members and hands leadership over
 //	client.go      clients, their requests and retries
 //	workload.go    what they ask for
+//	misuse.go      what a workload may not do
+//	invariant.go   what a workload demands of its replicas together
+//	panic.go       where a panic came from
 //	checker.go     what must hold after every event; books.go is its memory
 //	membership.go  the same for configurations
 //	promises.go    what a message may say when it is sent
@@ -30,6 +35,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/seaworthy-raft/seaworthy/core"
 	"github.com/seaworthy-raft/seaworthy/core/confchange"
 	"github.com/seaworthy-raft/seaworthy/core/digest"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
@@ -49,6 +55,9 @@ type Options struct {
 	Source *choice.Source
 	// Workload makes what the clients do; nil: the store kv.
 	Workload func() Workload
+	// Disk makes the disk of each replica, empty, as replica.NewMemory makes it
+	// for a cluster with these founding members; nil: the simulator's.
+	Disk func(founding core.Configuration) Disk
 	// Trace, if not nil, hears of everything that happens. The event is borrowed
 	// for the call.
 	Trace func(*TraceEvent)
@@ -78,9 +87,10 @@ const (
 	Liveness                // a healed cluster did not recover in time
 	Panic                   // the program failed
 	Unknown                 // the judge of the history gave up; one that has points never does
+	Misuse                  // what was to be run can not be, and says nothing about the cluster
 )
 
-var verdictNames = [...]string{"passed", "safety", "linearizability", "liveness", "panic", "unknown"}
+var verdictNames = [...]string{"passed", "safety", "linearizability", "liveness", "panic", "unknown", "misuse"}
 
 func (v Verdict) String() string {
 	if int(v) < len(verdictNames) {
@@ -91,7 +101,7 @@ func (v Verdict) String() string {
 
 // ExitCode is that of a process which ran only this.
 func (v Verdict) ExitCode() int {
-	return [...]int{Passed: 0, Safety: 1, Linearizability: 1, Liveness: 3, Panic: 4, Unknown: 6}[v]
+	return [...]int{Passed: 0, Safety: 1, Linearizability: 1, Liveness: 3, Panic: 4, Unknown: 6, Misuse: 2}[v]
 }
 
 // Failure is the first thing that went wrong.
@@ -148,20 +158,44 @@ type Result struct {
 }
 
 // Run runs one simulation. It does not panic: a panic inside becomes the
-// verdict.
+// verdict. What can not be run becomes the verdict Misuse, whose failure says
+// which option is wrong, and how.
 func Run(o *Options) (result *Result) {
 	w := &world{options: o}
 	w.result = &Result{Seed: o.Seed}
 	defer func() {
 		if p := recover(); p != nil {
 			w.failure, w.sink = nil, nil // the listener may be who panicked
-			w.fail(Panic, "Panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+			w.failAt(Panic, w.working(), "Panic", PanicText(p, debug.Stack()))
 		}
 		result = w.conclude()
 	}()
-	w.build()
-	w.run()
+	if err := o.Check(); err != nil {
+		w.misuse("Options", err.Error())
+		return nil
+	}
+	if w.build(); w.failure == nil {
+		w.run()
+	}
 	return nil // set by conclude
+}
+
+// Check says what can not be run: a focus that names nothing, or a scenario
+// that no world can be made of.
+func (o *Options) Check() error {
+	if _, err := ParseFocus(o.Focus); err != nil {
+		return err
+	}
+	if o.Scenario == nil {
+		return nil
+	}
+	if o.Focus != "" {
+		return fmt.Errorf("focus %q: it says how a scenario is drawn, and one is given", o.Focus)
+	}
+	if err := o.Scenario.Check(); err != nil {
+		return fmt.Errorf("scenario: %w", err)
+	}
+	return nil
 }
 
 // build makes the world of a scenario.
@@ -175,7 +209,8 @@ func (w *world) build() {
 	if o.Scenario != nil {
 		*s = *o.Scenario
 	} else {
-		*s = Draw(w.source, ParseFocus(o.Focus))
+		focus, _ := ParseFocus(o.Focus) // as Check has seen
+		*s = Draw(w.source, focus)
 	}
 	if o.MaxNanos != 0 {
 		s.FaultNanos = min(s.FaultNanos, o.MaxNanos)
@@ -189,11 +224,15 @@ func (w *world) build() {
 	} else {
 		w.workload = newKV(&s.Traffic)
 	}
+	if w.checkWorkload(); w.failure != nil {
+		return
+	}
 	w.sessions, _ = w.workload.(Sessions)
 	w.newHosts()
 	w.newNetwork()
 	w.checker = newChecker(w)
 	w.checker.broken = o.ChecksOff || o.ClientsOnly
+	w.newInvariants()
 	w.newClients()
 }
 
@@ -243,6 +282,7 @@ func (w *world) startHosts() {
 	}
 	w.nemesis.begin(w)
 	w.operator.begin(w)
+	w.directed.begin(w)
 }
 
 // over says that there is nothing more to do: a violation was found, or the
@@ -265,6 +305,7 @@ func (w *world) heal() {
 	latency := max(s.heartbeatNanos()/2, 2)
 	w.nemesis.heal()
 	w.operator.end()
+	w.directed.heal()
 	w.release(w.network.Heal(w.now, latency, nil))
 	w.queue.hasten(eventPacket, w.now+latency) // stragglers too
 	for i := range w.hosts {
@@ -468,10 +509,11 @@ func (w *world) judge() {
 		reach = withinReach(w.checker.standings(nil), w.links, leader)
 	}
 	w.checker.atEnd(reach)
+	w.checkInvariants(true)
 	if w.failure != nil {
 		return
 	}
-	judge := linearizability.NewChecker(w.workload.Model())
+	judge := linearizability.NewChecker(w.model)
 	r, err := judge.Points(&w.history)
 	if err == nil && r.Verdict == linearizability.Ok && w.scenario.Small {
 		var whole linearizability.Result
@@ -543,10 +585,8 @@ func (w *world) conclude() *Result {
 			r.Faults[f.kind] = r.Network[f.counted]
 		}
 	}
-	if w.workload != nil {
-		r.Model = w.workload.Model()
-	}
-	if r.Failure != nil || w.options.KeepHistory {
+	r.Model = w.model
+	if (r.Failure != nil || w.options.KeepHistory) && r.Verdict != Misuse {
 		r.History = &w.history
 	}
 	if w.source != nil {

@@ -115,7 +115,11 @@ func (credulous) Repeated(replica.StateMachine) bool { return false }
 // so often.
 func TestAppliedTwiceNamesTheCommand(t *testing.T) {
 	for seed := uint64(1); seed <= 60; seed++ {
-		s := Draw(choice.New(seed), ParseFocus("X"))
+		focus, err := ParseFocus("X")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Draw(choice.New(seed), focus)
 		s.Traffic.Sessions = 100
 		r := Run(&Options{Seed: seed, Scenario: &s, Workload: func() Workload { return credulous{newKV(&s.Traffic)} }})
 		if r.Failure == nil || r.Failure.Property != "AppliedOnce" {

@@ -25,12 +25,12 @@ type Scenario struct {
 	// Spares are replicas that the operator may have added, one after another.
 	Spares int `json:"spares,omitempty"`
 	// Priorities are those of the founding voters; empty: all have none.
-	Priorities     []uint8     `json:"priorities,omitempty"`
-	TickNanos      uint64      `json:"tick_nanos"`
-	ElectionTicks  uint32      `json:"election_ticks"` // the least timeout; at most twice that
-	HeartbeatTicks uint32      `json:"heartbeat_ticks"`
-	Limits         core.Limits `json:"limits"`
-	SnapshotBytes  uint64      `json:"snapshot_bytes"` // applied between two snapshots; zero: never
+	Priorities     []uint8       `json:"priorities,omitempty"`
+	TickNanos      uint64        `json:"tick_nanos"`
+	ElectionTicks  uint32        `json:"election_ticks"` // the least timeout; at most twice that
+	HeartbeatTicks uint32        `json:"heartbeat_ticks"`
+	Limits         LimitScenario `json:"limits"`
+	SnapshotBytes  uint64        `json:"snapshot_bytes"` // applied between two snapshots; zero: never
 	// BatchNanos is how long a replica gathers proposals before it passes them
 	// on together; zero: not at all.
 	BatchNanos uint64 `json:"batch_nanos"`
@@ -43,7 +43,7 @@ type Scenario struct {
 	DriftPPM  uint32       `json:"drift_ppm"`  // clocks differ from true time by up to this many parts per million
 	// Rates, unless empty, are how fast the clocks of the first replicas go, in
 	// millionths of true time, whatever DriftPPM says.
-	Rates []uint64 `json:"rates,omitempty"`
+	Rates []uint64 `json:"rates_ppm,omitempty"`
 
 	// The clients.
 	Traffic TrafficScenario `json:"traffic"`
@@ -59,6 +59,8 @@ type Scenario struct {
 	FaultNanos uint64          `json:"fault_nanos"`
 	Faults     FaultSet        `json:"faults"`
 	Nemesis    NemesisScenario `json:"nemesis"`
+	// Schedule is what goes wrong by hand (see Step).
+	Schedule []Step `json:"schedule,omitempty"`
 	// LeaveDown, after the faults, leaves this many replicas down for good: at
 	// most a minority.
 	LeaveDown int `json:"leave_down"`
@@ -67,6 +69,19 @@ type Scenario struct {
 	LeaveCut string `json:"leave_cut,omitempty"`
 	// Small runs are judged without the help of log indexes too.
 	Small bool `json:"small"`
+}
+
+// LimitScenario is core.Limits under names for files.
+type LimitScenario struct {
+	EntryBytes       uint64 `json:"entry_bytes"`
+	MessageBytes     uint64 `json:"message_bytes"`
+	InflightMessages uint32 `json:"inflight_messages"`
+	InflightBytes    uint64 `json:"inflight_bytes"`
+	UnappliedBytes   uint64 `json:"unapplied_bytes"`
+	ApplyBytes       uint64 `json:"apply_bytes"`
+	TrailingBytes    uint64 `json:"trailing_bytes"`
+	ChunkBytes       uint32 `json:"chunk_bytes"`
+	Reads            uint32 `json:"reads"`
 }
 
 // LinkScenario is the network as it is without faults, and how likely the
@@ -78,16 +93,16 @@ type LinkScenario struct {
 	Ordered        bool   `json:"ordered"`          // jitter makes no packet overtake another
 	BytesPerSecond uint64 `json:"bytes_per_second"` // zero: no limit
 	QueueBytes     uint64 `json:"queue_bytes"`
-	Loss           uint32 `json:"loss"`
-	Duplicate      uint32 `json:"duplicate"`
-	Reorder        uint32 `json:"reorder"`
+	Loss           uint32 `json:"loss_per_10000"`
+	Duplicate      uint32 `json:"duplicate_per_10000"`
+	Reorder        uint32 `json:"reorder_per_10000"`
 	ReorderNanos   uint64 `json:"reorder_nanos"` // how much later at most
-	Straggle       uint32 `json:"straggle"`
+	Straggle       uint32 `json:"straggle_per_10000"`
 	StraggleNanos  uint64 `json:"straggle_nanos"`
-	Corrupt        uint32 `json:"corrupt"`
+	Corrupt        uint32 `json:"corrupt_per_10000"`
 	// The connections of clients, per 10,000 pieces of data.
-	ClientCut        uint32 `json:"client_cut"`
-	ClientDelay      uint32 `json:"client_delay"`
+	ClientCut        uint32 `json:"client_cut_per_10000"`
+	ClientDelay      uint32 `json:"client_delay_per_10000"`
 	ClientDelayNanos uint64 `json:"client_delay_nanos"`
 }
 
@@ -97,7 +112,7 @@ type DiskScenario struct {
 	NanosPerByte uint64 `json:"nanos_per_byte"`
 	// Slow, per 10,000, is how likely one operation takes up to SlowFactor times
 	// as long.
-	Slow       uint32 `json:"slow"`
+	Slow       uint32 `json:"slow_per_10000"`
 	SlowFactor uint64 `json:"slow_factor"`
 }
 
@@ -112,15 +127,15 @@ type TrafficScenario struct {
 	TimeoutNanos uint64 `json:"timeout_nanos"` // how long a client waits for one answer
 	RetriesMax   int    `json:"retries_max"`
 	// The following are out of 100.
-	FollowerReads int `json:"follower_reads"`        // reads that go to any replica, not to the leader
-	LeaseReads    int `json:"lease_reads,omitempty"` // reads that may rest on a lease
-	Barriers      int `json:"barriers,omitempty"`    // of the other reads, those that wait for a barrier
+	FollowerReads int `json:"follower_reads_percent"`        // reads that go to any replica, not to the leader
+	LeaseReads    int `json:"lease_reads_percent,omitempty"` // reads that may rest on a lease
+	Barriers      int `json:"barriers_percent,omitempty"`    // of the other reads, those that wait for a barrier
 
 	// The workload kv; another one may read them as it likes.
 	Keys         int      `json:"keys"`
-	ValueBytes   int      `json:"value_bytes"` // the longest
-	Sessions     int      `json:"sessions"`    // clients with a session, out of 100
-	ReadsInLog   int      `json:"reads_in_log"`
+	ValueBytes   int      `json:"value_bytes"`      // the longest
+	Sessions     int      `json:"sessions_percent"` // clients with a session, out of 100
+	ReadsInLog   int      `json:"reads_in_log_percent"`
 	Operations   []uint32 `json:"operations"` // weights, by kvOperations
 	SessionsMax  uint64   `json:"sessions_max"`
 	SessionTicks uint64   `json:"session_ticks"`
@@ -132,19 +147,19 @@ type OperatorScenario struct {
 	// Requests are weights, by askKind.
 	Requests []uint32 `json:"requests,omitempty"`
 	// The following are out of 100.
-	Ambush      int `json:"ambush,omitempty"`      // requests that wait for the worst moment
-	Repeat      int `json:"repeat,omitempty"`      // that are made again at once, perhaps elsewhere
-	Anywhere    int `json:"anywhere,omitempty"`    // that go to any replica, not to the leader
-	Conditional int `json:"conditional,omitempty"` // changes that name the configuration they are made for
-	Retire      int `json:"retire,omitempty"`      // removed replicas that are taken away for good
+	Ambush      int `json:"ambush_percent,omitempty"`      // requests that wait for the worst moment
+	Repeat      int `json:"repeat_percent,omitempty"`      // that are made again at once, perhaps elsewhere
+	Anywhere    int `json:"anywhere_percent,omitempty"`    // that go to any replica, not to the leader
+	Conditional int `json:"conditional_percent,omitempty"` // changes that name the configuration they are made for
+	Retire      int `json:"retire_percent,omitempty"`      // removed replicas that are taken away for good
 }
 
 // NemesisScenario is how often and how long.
 type NemesisScenario struct {
-	EveryNanos    uint64 `json:"every_nanos"`    // about, between two moves
-	DurationNanos uint64 `json:"duration_nanos"` // the longest fault; most are shorter
-	Cascade       int    `json:"cascade"`        // moves out of 100 that are followed by others at once
-	Ambush        int    `json:"ambush"`         // moves out of 100 that wait for the worst moment
+	EveryNanos    uint64 `json:"every_nanos"`     // about, between two moves
+	DurationNanos uint64 `json:"duration_nanos"`  // the longest fault; most are shorter
+	Cascade       int    `json:"cascade_percent"` // moves out of 100 that are followed by others at once
+	Ambush        int    `json:"ambush_percent"`  // moves out of 100 that wait for the worst moment
 }
 
 // electionNanos is the least election timeout.
@@ -228,16 +243,23 @@ const (
 
 const focusLetters = "DRLPACUKZYSVXQHMGE"
 
-// ParseFocus reads letters. Those of features that do not exist are ignored:
-// what needs them can not be found, and what needs the others as well can.
-func ParseFocus(letters string) Focus {
+// focusLettersIdle are those of the catalogue of bugs whose features are not
+// simulated. They change nothing: what needs them can not be found, and what
+// needs others as well can.
+const focusLettersIdle = "TBN"
+
+// ParseFocus reads letters, in capitals and in any order. It names the first
+// one that stands for nothing.
+func ParseFocus(letters string) (Focus, error) {
 	f := Focus(0)
-	for _, c := range strings.ToUpper(letters) {
+	for _, c := range letters {
 		if i := strings.IndexRune(focusLetters, c); i >= 0 {
 			f |= 1 << i
+		} else if !strings.ContainsRune(focusLettersIdle, c) {
+			return 0, fmt.Errorf("focus %q: there is no feature %q; the letters are %s", letters, c, focusLetters+focusLettersIdle)
 		}
 	}
-	return f
+	return f, nil
 }
 
 func (f Focus) has(g Focus) bool { return f&g != 0 }
@@ -344,7 +366,7 @@ func (d draw) cluster(s *Scenario, focus Focus) {
 	}
 	s.HeartbeatTicks = uint32(d.between("heartbeat", 1, uint64(s.ElectionTicks/3)))
 
-	l := core.DefaultLimits()
+	l := LimitScenario(core.DefaultLimits())
 	big := uint32(1)
 	if focus.has(focusValues) {
 		big = 2
@@ -628,7 +650,7 @@ func Bench() Scenario {
 		TickNanos:      10e6,
 		ElectionTicks:  10,
 		HeartbeatTicks: 3,
-		Limits:         core.DefaultLimits(),
+		Limits:         LimitScenario(core.DefaultLimits()),
 		SnapshotBytes:  64 << 10,
 		Links: LinkScenario{
 			BaseNanosMin: 500e3, BaseNanosMax: 2e6, JitterNanos: 500e3,
@@ -736,6 +758,9 @@ func (s *Scenario) String() string {
 		if s.Faults.Has(k) {
 			p(" %v", k)
 		}
+	}
+	for i := range s.Schedule {
+		p("\n%-8s %v", [...]string{"schedule", ""}[min(i, 1)], &s.Schedule[i])
 	}
 	b.WriteByte('\n')
 	return b.String()

@@ -56,6 +56,7 @@ func (s *Scenario) Check() error {
 		s.Traffic.check(),
 		s.Operator.check(),
 		s.checkFaults(),
+		s.checkSchedule(),
 	)
 }
 
@@ -73,7 +74,7 @@ func (s *Scenario) checkCluster() error {
 	if _, err := core.New(c, core.State{}); err != nil {
 		return fmt.Errorf("election_ticks and heartbeat_ticks: %w", err)
 	}
-	c.Limits = s.Limits
+	c.Limits = core.Limits(s.Limits)
 	if _, err := core.New(c, core.State{}); err != nil {
 		return fmt.Errorf("limits: %w", err)
 	}
@@ -87,10 +88,10 @@ func (s *Scenario) checkCluster() error {
 func (s *Scenario) checkClocks() error {
 	err := cmp.Or(
 		within("drift_ppm", s.DriftPPM, 0, clockExact-rateMin),
-		within("rates: their number", len(s.Rates), 0, s.Replicas+s.Spares),
+		within("rates_ppm: their number", len(s.Rates), 0, s.Replicas+s.Spares),
 	)
 	for i, rate := range s.Rates {
-		err = cmp.Or(err, within(fmt.Sprintf("rates[%d]", i), rate, rateMin, rateMax))
+		err = cmp.Or(err, within(fmt.Sprintf("rates_ppm[%d]", i), rate, rateMin, rateMax))
 	}
 	return err
 }
@@ -101,15 +102,15 @@ func (l *LinkScenario) check() error {
 		within("links.base_nanos_min", l.BaseNanosMin, 0, l.BaseNanosMax),
 		within("links.jitter_nanos", l.JitterNanos, 0, delayMax),
 		within("links.bytes_per_second", l.BytesPerSecond, 0, netsim.BandwidthMax),
-		share("links.loss", l.Loss),
-		share("links.duplicate", l.Duplicate),
-		share("links.reorder", l.Reorder),
+		share("links.loss_per_10000", l.Loss),
+		share("links.duplicate_per_10000", l.Duplicate),
+		share("links.reorder_per_10000", l.Reorder),
 		within("links.reorder_nanos", l.ReorderNanos, 0, delayMax),
-		share("links.straggle", l.Straggle),
+		share("links.straggle_per_10000", l.Straggle),
 		within("links.straggle_nanos", l.StraggleNanos, 0, delayMax),
-		share("links.corrupt", l.Corrupt),
-		share("links.client_cut", l.ClientCut),
-		share("links.client_delay", l.ClientDelay),
+		share("links.corrupt_per_10000", l.Corrupt),
+		share("links.client_cut_per_10000", l.ClientCut),
+		share("links.client_delay_per_10000", l.ClientDelay),
 		within("links.client_delay_nanos", l.ClientDelayNanos, 0, delayMax),
 	)
 }
@@ -118,7 +119,7 @@ func (d *DiskScenario) check(name string) error {
 	return cmp.Or(
 		within(name+".base_nanos", d.BaseNanos, 0, delayMax),
 		within(name+".nanos_per_byte", d.NanosPerByte, 0, nanosPerByteMax),
-		share(name+".slow", d.Slow),
+		share(name+".slow_per_10000", d.Slow),
 		within(name+".slow_factor", d.SlowFactor, 0, slowFactorMax),
 	)
 }
@@ -130,13 +131,13 @@ func (t *TrafficScenario) check() error {
 		atLeast0("traffic.unknown_max", t.UnknownMax),
 		within("traffic.timeout_nanos", t.TimeoutNanos, 0, waitMax),
 		atLeast0("traffic.retries_max", t.RetriesMax),
-		percent("traffic.follower_reads", t.FollowerReads),
-		percent("traffic.lease_reads", t.LeaseReads),
-		percent("traffic.barriers", t.Barriers),
+		percent("traffic.follower_reads_percent", t.FollowerReads),
+		percent("traffic.lease_reads_percent", t.LeaseReads),
+		percent("traffic.barriers_percent", t.Barriers),
 		within("traffic.keys", t.Keys, 0, choice.AlternativesMax), // a client chooses one
 		within("traffic.value_bytes", t.ValueBytes, 0, valueBytesMax),
-		percent("traffic.sessions", t.Sessions),
-		percent("traffic.reads_in_log", t.ReadsInLog),
+		percent("traffic.sessions_percent", t.Sessions),
+		percent("traffic.reads_in_log_percent", t.ReadsInLog),
 		within("traffic.operations: their sum", sum(t.Operations), 0, weightsMax),
 	)
 }
@@ -146,11 +147,11 @@ func (o *OperatorScenario) check() error {
 		within("operator.every_nanos", o.EveryNanos, 0, waitMax),
 		within("operator.requests: their number", len(o.Requests), 0, int(askCount)),
 		within("operator.requests: their sum", sum(o.Requests), 0, weightsMax),
-		percent("operator.ambush", o.Ambush),
-		within("operator.repeat", o.Repeat, 0, 99), // or it would never be done repeating
-		percent("operator.anywhere", o.Anywhere),
-		percent("operator.conditional", o.Conditional),
-		percent("operator.retire", o.Retire),
+		percent("operator.ambush_percent", o.Ambush),
+		within("operator.repeat_percent", o.Repeat, 0, 99), // or it would never be done repeating
+		percent("operator.anywhere_percent", o.Anywhere),
+		percent("operator.conditional_percent", o.Conditional),
+		percent("operator.retire_percent", o.Retire),
 	)
 }
 
@@ -160,8 +161,8 @@ func (s *Scenario) checkFaults() error {
 		within("fault_nanos", s.FaultNanos, 0, faultNanosMax),
 		within("nemesis.every_nanos", n.EveryNanos, 0, waitMax),
 		within("nemesis.duration_nanos", n.DurationNanos, 0, waitMax),
-		percent("nemesis.cascade", n.Cascade),
-		percent("nemesis.ambush", n.Ambush),
+		percent("nemesis.cascade_percent", n.Cascade),
+		percent("nemesis.ambush_percent", n.Ambush),
 		within("leave_down", s.LeaveDown, 0, (s.Replicas-1)/2),
 		checkLeaveCut(s.LeaveCut),
 	)

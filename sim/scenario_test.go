@@ -94,20 +94,20 @@ func TestScenariosAreVaried(t *testing.T) {
 	}
 }
 
-// A letter switches on what it stands for, and unknown ones nothing.
+// A letter switches on what it stands for, and an unknown one is named.
 func TestFocus(t *testing.T) {
 	for _, c := range []struct {
 		letters string
 		want    FaultSet
 	}{
 		{"D", FaultSet(0).With(FaultDuplicate)},
-		{"r", FaultSet(0).With(FaultReorder, FaultStraggle)},
+		{"R", FaultSet(0).With(FaultReorder, FaultStraggle)},
 		{"PC", FaultSet(0).With(FaultSplit, FaultIsolate, FaultDepose, FaultCrash)},
 		{"U", powerFaults},
 		{"TBENMG", 0},
 	} {
 		for seed := range uint64(20) {
-			s := Draw(choice.New(seed), ParseFocus(c.letters))
+			s := Draw(choice.New(seed), focusOf(c.letters))
 			if s.Faults&c.want != c.want {
 				t.Errorf("focus %q, seed %d: faults %v", c.letters, seed, s.Faults.Names())
 			}
@@ -117,10 +117,10 @@ func TestFocus(t *testing.T) {
 		}
 	}
 	for seed := range uint64(20) {
-		if s := Draw(choice.New(seed), ParseFocus("Q")); s.Replicas%2 != 0 {
+		if s := Draw(choice.New(seed), focusOf("Q")); s.Replicas%2 != 0 {
 			t.Errorf("focus Q, seed %d: %d replicas", seed, s.Replicas)
 		}
-		if s := Draw(choice.New(seed), ParseFocus("S")); s.SnapshotBytes == 0 || s.SnapshotBytes > 4<<10 {
+		if s := Draw(choice.New(seed), focusOf("S")); s.SnapshotBytes == 0 || s.SnapshotBytes > 4<<10 {
 			t.Errorf("focus S, seed %d: a snapshot every %d bytes", seed, s.SnapshotBytes)
 		}
 	}
@@ -131,18 +131,32 @@ func TestFocus(t *testing.T) {
 			}
 			return n
 		}
-		s := Draw(choice.New(seed), ParseFocus("M"))
+		s := Draw(choice.New(seed), focusOf("M"))
 		if s.Operator.EveryNanos == 0 || s.Operator.EveryNanos > 4*s.electionNanos() || asks(&s, memberAsks[:]) == 0 {
 			t.Errorf("focus M, seed %d: %v", seed, &s)
 		}
-		s = Draw(choice.New(seed), ParseFocus("G"))
+		s = Draw(choice.New(seed), focusOf("G"))
 		if s.Operator.EveryNanos == 0 || s.Operator.EveryNanos > 4*s.electionNanos() || asks(&s, transferAsks[:]) == 0 {
 			t.Errorf("focus G, seed %d: %v", seed, &s)
 		}
 	}
-	if f := ParseFocus("TBN"); f != 0 {
-		t.Errorf("letters of what does not exist give focus %b", f)
+	if f, err := ParseFocus("TBN"); f != 0 || err != nil {
+		t.Errorf("letters of what is not simulated give focus %b, %v", f, err)
 	}
+	for letters, name := range map[string]string{"Px": `'x'`, "partition": `'p'`, "P S": `' '`, "P,S": `','`} {
+		if f, err := ParseFocus(letters); f != 0 || err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("focus %q is %b, %v", letters, f, err)
+		}
+	}
+}
+
+// focusOf is ParseFocus for letters that there are.
+func focusOf(letters string) Focus {
+	f, err := ParseFocus(letters)
+	if err != nil {
+		panic(err)
+	}
+	return f
 }
 
 // Reads by lease come with a bound that is true, and with clocks that keep to

@@ -48,6 +48,7 @@ const (
 	TraceAnswered                  // a replica answered one
 	TracePhase                     // the run entered its next phase
 	TraceFailure                   // a violation was found
+	TraceDirected                  // a step of the schedule was done, or ended
 
 	// Told only, and in no hash.
 	TraceSend    // a message left, and will arrive
@@ -89,6 +90,7 @@ var traceFields = [traceKinds]struct {
 	TraceAnswered: {"answered", [4]string{"request", "tag", "answer", "what"}},
 	TracePhase:    {"phase", [4]string{"phase"}},
 	TraceFailure:  {"failure", [4]string{"verdict"}},
+	TraceDirected: {"directed", [4]string{"line", "do", "replicas", "peers"}},
 	TraceSend:     {"send", [4]string{"to"}},
 	TraceHeld:     {"held", [4]string{"to"}},
 	TraceRelease:  {"release", [4]string{"to"}},
@@ -245,7 +247,9 @@ func (e *TraceEvent) word(i int) any {
 	switch traceFields[e.Kind].fields[i] {
 	case "from", "to", "leader", "target", "about":
 		return replicaText(v)
-	case "voters", "outgoing", "learners":
+	case "do":
+		return nameOf(Actions[:], v)
+	case "voters", "outgoing", "learners", "replicas", "peers":
 		return setText(v)
 	case "event":
 		return core.EventKind(v).String()
@@ -414,7 +418,7 @@ func (e *TraceEvent) Text() string {
 
 // MarshalJSON is the event as one object, with its words under their names.
 func (e *TraceEvent) MarshalJSON() ([]byte, error) {
-	b := fmt.Appendf(nil, `{"step":%d,"at":%d`, e.Step, e.At)
+	b := fmt.Appendf(nil, `{"step":%d,"at_nanos":%d`, e.Step, e.At)
 	if e.Replica >= 0 {
 		b = fmt.Appendf(b, `,"tick":%d,"replica":%d`, e.Tick, e.Replica+1)
 	}
@@ -470,7 +474,7 @@ const (
 	storyMax   = 4096
 	storyKinds = 1<<TraceRole | 1<<TraceStart | 1<<TraceDown | 1<<TracePause |
 		1<<TraceFault | 1<<TraceFaultEnd | 1<<TraceMembers | 1<<TraceTold | 1<<TraceAsk | 1<<TraceAnswered |
-		1<<TracePhase | 1<<TraceFailure
+		1<<TracePhase | 1<<TraceFailure | 1<<TraceDirected
 
 	// What is shown of it: so many events up to what is wrong, and after.
 	storyBefore = 48

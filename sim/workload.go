@@ -40,7 +40,9 @@ type Operation struct {
 	Bytes []byte
 	Read  bool
 	// Once says that the state machine carries the command out at most once
-	// however often it gets into the log, so that trying again is harmless.
+	// however often it gets into the log, so that trying again is harmless. Only
+	// a Workload that has Sessions may say so, and of no read: anything else is
+	// Misuse.
 	Once bool
 }
 

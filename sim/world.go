@@ -18,6 +18,7 @@ type world struct {
 	source   *choice.Source
 	workload Workload
 	sessions Sessions // the workload, if it has them; or nil
+	model    linearizability.Model
 
 	now   uint64 // virtual time, nanoseconds
 	steps uint64
@@ -35,7 +36,10 @@ type world struct {
 	history  linearizability.History
 	nemesis  nemesis
 	operator operator
+	directed directed
 	checker  *checker
+
+	invariants invariants
 
 	phase        phase
 	enough       bool   // decisions were taken, so that the faults end early
@@ -81,6 +85,9 @@ func (w *world) step() bool {
 	if e.kind >= eventWake {
 		w.dispatch(&e)
 		w.strike()
+		if w.invariants.stirred {
+			w.checkInvariants(false)
+		}
 		return true
 	}
 	h := &w.hosts[e.who]
@@ -92,6 +99,9 @@ func (w *world) step() bool {
 	h.drain()
 	w.touched(int(e.who))
 	w.strike()
+	if w.invariants.stirred {
+		w.checkInvariants(false)
+	}
 	return true
 }
 
@@ -120,6 +130,10 @@ func (w *world) dispatch(e *event) {
 		w.operator.shutDown(int(e.who), e.arg)
 	case eventRetire:
 		w.operator.retire(int(e.who))
+	case eventDirect:
+		w.directed.step(int(e.arg))
+	case eventDirectEnd:
+		w.directed.end(int(e.arg))
 	}
 }
 
@@ -307,6 +321,9 @@ const (
 	eventOperate  // the operator makes its next move
 	eventShutDown // it stops a process, to start it again
 	eventRetire   // it takes a replica away that was removed
+
+	eventDirect    // a step of the schedule is due
+	eventDirectEnd // what it did ends
 )
 
 // event is something that will happen. Its meaning of arg depends on the kind:

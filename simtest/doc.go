@@ -24,7 +24,7 @@
 // still go where they went. Scenarios and Programs are generators for
 // pgregory.net/rapid.
 //
-//	seeds.go    Seeds
+//	seeds.go    Config, Seeds, ScenarioFile; tally.go gathers what fails
 //	fuzz.go     FuzzSchedule
 //	kept.go     Kept
 //	generate.go Scenarios, Programs

@@ -27,6 +27,9 @@ const (
 func FuzzSchedule(f *testing.F, c Config) {
 	f.Helper()
 	pkg := callerPackage()
+	if err := c.check(); err != nil {
+		f.Fatal(err)
+	}
 	f.Add([]byte{})
 	for seed := range uint64(fuzzSeeds) {
 		o := c.fuzzOptions(choice.NewRecording(seed))
@@ -49,8 +52,7 @@ func FuzzSchedule(f *testing.F, c Config) {
 }
 
 func (c *Config) fuzzOptions(source *choice.Source) *sim.Options {
-	return &sim.Options{
-		Source: source, Focus: c.Focus, Workload: c.Workload,
-		MaxNanos: fuzzNanosMax, MaxDecisions: fuzzDecisionsMax,
-	}
+	o := c.options()
+	o.Source, o.MaxNanos, o.MaxDecisions = source, fuzzNanosMax, fuzzDecisionsMax
+	return o
 }

@@ -15,10 +15,15 @@ const scenarioDecisionsMax = 1000
 
 // Scenarios generates scenarios: those that seeds draw, decision by decision
 // under rapid's hands, so that a failing one shrinks to a calm one.
+// It panics if the focus names no feature.
 func Scenarios(focus string) *rapid.Generator[sim.Scenario] {
+	letters, err := sim.ParseFocus(focus)
+	if err != nil {
+		panic("simtest: " + err.Error())
+	}
 	return rapid.Custom(func(t *rapid.T) sim.Scenario {
 		b := rapid.SliceOfN(rapid.Byte(), 0, scenarioDecisionsMax).Draw(t, "decisions")
-		return sim.Draw(choice.FromBytes(b, scenarioDecisionsMax), sim.ParseFocus(focus))
+		return sim.Draw(choice.FromBytes(b, scenarioDecisionsMax), letters)
 	})
 }
 

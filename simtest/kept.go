@@ -62,14 +62,16 @@ func readKept(name string) (*kept, error) {
 func (k *kept) options() (*sim.Options, error) {
 	o := &sim.Options{Seed: k.Seed, Focus: k.Focus}
 	if k.Scenario == nil {
-		return o, nil
+		return o, o.Check()
 	}
 	o.Scenario = &sim.Scenario{}
-	if err := json.Unmarshal(k.Scenario, o.Scenario); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(k.Scenario))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(o.Scenario); err != nil {
 		return nil, fmt.Errorf("scenario: %w", err)
 	}
 	if k.Tape == nil {
-		return o, nil
+		return o, o.Check()
 	}
 	r := campaign.Repro{Seed: k.Seed, Focus: k.Focus, Scenario: *o.Scenario, Tape: k.Tape}
 	return r.Options()

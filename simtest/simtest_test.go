@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/seaworthy-raft/seaworthy/campaign"
 	"github.com/seaworthy-raft/seaworthy/kv"
 	"github.com/seaworthy-raft/seaworthy/linearizability"
 	"github.com/seaworthy-raft/seaworthy/sim"
@@ -36,7 +37,7 @@ func TestSeedsOfConfig(t *testing.T) {
 		env    func(string) string
 		short  bool
 		first  uint64
-		n      int
+		n      uint64
 	}{
 		{"default", Config{}, env(), false, 1, seedsDefault},
 		{"short", Config{}, env(), true, 1, seedsShort},
@@ -45,13 +46,98 @@ func TestSeedsOfConfig(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got, err := tt.config.seeds(tt.env, tt.short)
-		if err != nil || len(got) != tt.n || got[0] != tt.first || got[tt.n-1] != tt.first+uint64(tt.n)-1 {
-			t.Errorf("%s: %v, %v; want %d from %d", tt.name, got, err, tt.n, tt.first)
+		if want := (seedRange{tt.first, tt.n}); err != nil || got != want {
+			t.Errorf("%s: %v, %v; want %v", tt.name, got, err, want)
 		}
 	}
-	if _, err := (&Config{}).seeds(env("SEAWORTHY_SEEDS", "many"), false); err == nil {
-		t.Error("SEAWORTHY_SEEDS=many is a number")
+	for _, tt := range []struct {
+		config Config
+		env    func(string) string
+		says   string
+	}{
+		{Config{}, env("SEAWORTHY_SEEDS", "0"), "SEAWORTHY_SEEDS is 0: no seed would be run"},
+		{Config{}, env("SEAWORTHY_SEEDS", "many"), "SEAWORTHY_SEEDS=many is not a number"},
+		{Config{}, env("SEAWORTHY_SEEDS", " 5"), "SEAWORTHY_SEEDS= 5 is not a number"},
+		{Config{}, env("SEAWORTHY_SEEDS", "-1"), "SEAWORTHY_SEEDS=-1 is not a number"},
+		{Config{}, env("SEAWORTHY_SEEDS", "100000000000"), "at most 1000000 seeds"},
+		{Config{}, env("SEAWORTHY_BASE", "first"), "SEAWORTHY_BASE=first is not a number"},
+		{Config{}, env("SEAWORTHY_BASE", "18446744073709551616"), "is not a number of 64 bits"},
+		{Config{}, env("SEAWORTHY_BASE", "18446744073709551615"), "beyond the largest seed"},
+		{Config{Seeds: 1 << 60}, env(), "Config.Seeds is 1152921504606846976"},
+		{Config{Base: 1<<64 - 5}, env(), "beyond the largest seed"},
+	} {
+		if got, err := tt.config.seeds(tt.env, false); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%v, %v; want %q", got, err, tt.says)
+		}
 	}
+}
+
+// What a Config gets wrong is said before any seed is run.
+func TestConfigIsChecked(t *testing.T) {
+	plain := sim.Plain()
+	for says, c := range map[string]Config{
+		`no feature 'W'`:         {Focus: "W"},
+		`focus "P": it says`:     {Focus: "P", Scenario: &plain},
+		"replicas is 0":          {Scenario: &sim.Scenario{}},
+		"stop after -1 failures": {FailuresMax: -1},
+	} {
+		if err := c.check(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	if err := (&Config{Scenario: &plain}).check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Failures are told in full once for each property, and no more seeds are begun
+// when there are enough.
+func TestTally(t *testing.T) {
+	fails := func(seed uint64, property string) *campaign.Outcome {
+		return campaign.OutcomeOf(&sim.Result{
+			Seed: seed, Verdict: sim.Safety,
+			Failure: &sim.Failure{Property: property, Detail: "the whole story", Replica: -1},
+		}, "")
+	}
+	y := newTally(3)
+	for _, c := range []struct {
+		out  *campaign.Outcome
+		full bool // text
+	}{{fails(4, "Log Matching"), true}, {fails(5, "One Vote"), true}, {fails(9, "One Vote"), false}} {
+		if _, enough := y.full(); enough {
+			t.Error("it has enough too early")
+		}
+		if text := y.add(c.out); strings.Contains(text, "the whole story") != c.full || !strings.Contains(text, "--seed") {
+			t.Errorf("seed %d says\n%s", c.out.Seed, text)
+		}
+	}
+	if _, enough := y.full(); !enough {
+		t.Error("it never has enough")
+	}
+	text := y.text()
+	for _, want := range []string{"3 seeds failed, and no more were begun", "safety One Vote: 2 seeds failed: 5, 9\n", "safety Log Matching: 1 seed failed: 4\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Index(text, "One Vote") > strings.Index(text, "Log Matching") {
+		t.Errorf("the larger group is not the first:\n%s", text)
+	}
+	one := newTally(0)
+	one.add(fails(1, "One Vote"))
+	if one.most != campaign.FailuresMax || one.text() != "" {
+		t.Errorf("after one of %d failures it says %q", one.most, one.text())
+	}
+}
+
+// A scenario of a file is run by every seed.
+func TestSeedsOfAScenario(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "scenario.json")
+	if err := os.WriteFile(name, []byte(`{"fault_nanos": 5000000000, "schedule": [
+		{"at_nanos": 2000000000, "do": "cut", "replicas": ["leader"]}]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	Seeds(t, Config{Seeds: 3, Scenario: ScenarioFile(t, name)})
 }
 
 // TestSeedNamed: any seed can be asked for, at any depth of subtests.

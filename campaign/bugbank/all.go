@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
+
+	"github.com/seaworthy-raft/seaworthy/campaign"
 )
 
 // eachRow calls f for the rows, for some of them at the same time, 0 being one
@@ -57,10 +60,50 @@ type CampaignOptions struct {
 	Each func(*Row, *Find) error
 }
 
+// Check says what is wrong with the options, in words for those who gave them.
+func (o *CampaignOptions) Check() error {
+	c := campaign.Options{Seeds: max(o.Seeds, 1), Jobs: o.Jobs}
+	if err := c.Check(); err != nil {
+		return err
+	}
+	c.Jobs = o.Parallel
+	if err := c.Check(); err != nil {
+		return fmt.Errorf("rows at the same time: %w", err)
+	}
+	switch {
+	case len(o.Bases) == 0:
+		return errors.New("no bases: there is at least one hunt of each row")
+	case o.CPU < 0:
+		return fmt.Errorf("%s of CPU time: a time is not negative", o.CPU)
+	case o.Limit < 0:
+		return fmt.Errorf("a limit of %s: a time is not negative", o.Limit)
+	}
+	c.Jobs = 0
+	for i, base := range o.Bases {
+		c.Base = base
+		if err := c.Check(); err != nil {
+			return err
+		}
+		if slices.Contains(o.Bases[:i], base) {
+			return fmt.Errorf("two hunts from base %d would be one and the same", base)
+		}
+	}
+	return nil
+}
+
 // HuntAll builds each row, hunts it from all bases, repeats what it finds, and
 // sums up. Programs are built in dir. What goes wrong with one row does not
 // keep the others from being hunted.
 func HuntAll(ctx context.Context, rows []*Row, dir string, o CampaignOptions) (*Table, error) {
+	for _, r := range rows {
+		one := o
+		if one.Seeds == 0 {
+			one.Seeds = r.Seeds
+		}
+		if err := one.Check(); err != nil {
+			return nil, err
+		}
+	}
 	if o.Parallel <= 0 {
 		o.Parallel = runtime.GOMAXPROCS(0)
 	}

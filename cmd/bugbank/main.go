@@ -34,6 +34,10 @@ const exitFailed = 1
 
 // run is the command: it returns the exit code.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
+	if err := campaign.CheckEnvironment(); err != nil {
+		fmt.Fprintf(stderr, "bugbank: %v\n", err)
+		return campaign.ExitUsage
+	}
 	root := root()
 	root.SetArgs(args)
 	root.SetErr(stderr)
@@ -190,6 +194,14 @@ worker, so that CPU seconds say what one hunt took.`,
   bugbank hunt B040 B041 --bases 1,100001 --seeds 500
   bugbank hunt --json > finds.jsonl`,
 		RunE: func(cmd *cobra.Command, names []string) error {
+			if err := o.Check(); err != nil {
+				return err
+			}
+			for _, name := range []string{"seeds", "cpu"} {
+				if f := cmd.Flags().Lookup(name); f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s") {
+					return fmt.Errorf("--%s %s: nothing would be hunted", name, f.Value)
+				}
+			}
 			rows, err := open(names)
 			if err != nil {
 				return err
@@ -211,6 +223,9 @@ worker, so that CPU seconds say what one hunt took.`,
 				return nil
 			}
 			table, err := bugbank.HuntAll(cmd.Context(), rows, dir, o)
+			if table == nil { // a base beyond the seeds of a row
+				return err
+			}
 			if tableFile != "" {
 				err = errors.Join(err, writeTable(tableFile, table))
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +12,7 @@ import (
 
 func (p *program) hunt() *cobra.Command {
 	var o campaign.Options
+	var scenario string
 	cmd := &cobra.Command{
 		Use:   "hunt",
 		Short: "Run many seeds on many cores",
@@ -32,9 +34,23 @@ need is not there yet.`,
   simrun hunt --base 1000000 --for 10m --jobs 1
   simrun hunt --seeds 500 --focus SPX --json | tail -n 1 | jq .marks`,
 		Args: noArguments("--seeds"),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// What is 0 in the options is what nobody has said.
+			switch {
+			case cmd.Flags().Changed("for") && o.For == 0:
+				return errors.New("--for 0s: no seed would be run")
+			case cmd.Flags().Changed("failures") && o.FailuresMax == 0:
+				return errors.New("--failures 0: there is at least one to stop after")
+			}
+			var err error
+			if o.Scenario, err = readScenario(scenario); err != nil {
+				return err
+			}
 			if err := o.Check(); err != nil {
 				return err
+			}
+			if scenario != "" && o.Dir == "" {
+				o.Command = func(seed uint64) string { return runCommand(scenario, seed) }
 			}
 			return p.campaign(o)
 		},
@@ -46,6 +62,7 @@ need is not there yet.`,
 	f.DurationVar(&o.For, "for", 0, "start seeds for this `time`, like 90s or 10m")
 	f.IntVar(&o.Jobs, "jobs", 0, "`number` of workers (default one per core)")
 	f.StringVar(&o.Focus, "focus", "", "feature `letters` that every scenario must have")
+	f.StringVar(&scenario, "scenario", "", "run the scenario of this `file` with every seed")
 	f.StringVar(&o.Dir, "out", outDir, "`folder` for what failing seeds leave")
 	f.IntVar(&o.FailuresMax, "failures", campaign.FailuresMax, "stop after this `number` of failing seeds")
 	p.marksFlag(cmd)
@@ -65,6 +82,7 @@ func (p *program) campaign(o campaign.Options) error {
 	line := newStatusLine(p.stderr, p.json)
 	style := styleFor(p.stdout)
 	var broken error // the first error of writing to stdout
+	shown := map[string]bool{}
 	o.Each = func(out *campaign.Outcome) {
 		if broken != nil {
 			return
@@ -72,7 +90,10 @@ func (p *program) campaign(o campaign.Options) error {
 		line.clear()
 		if p.json {
 			broken = campaign.WriteLine(p.stdout, out.Line())
+		} else if kind := out.Verdict + " " + out.Property(); out.Failed() && shown[kind] {
+			_, broken = io.WriteString(p.stdout, out.BriefText(style))
 		} else if out.Failed() {
+			shown[kind] = true
 			broken = out.WriteText(p.stdout, style)
 		}
 	}

@@ -28,6 +28,10 @@ func main() {
 
 // run is the command: it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	if err := campaign.CheckEnvironment(); err != nil {
+		fmt.Fprintf(stderr, "simrun: %v\n", err)
+		return campaign.ExitUsage
+	}
 	p := &program{stdout: stdout, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
@@ -51,7 +55,7 @@ type program struct {
 	stdout, stderr io.Writer
 	json           bool
 	marks          bool // of a campaign, beside its summary
-	code           int // of a command that did what it was asked to do
+	code           int  // of a command that did what it was asked to do
 }
 
 // noArguments refuses what stands behind a command, and says what was perhaps
@@ -93,6 +97,7 @@ Without a command it runs seeds for half a minute on all cores and sums up.`,
   simrun hunt --seeds 20000                   as many seeds as you have time for
   simrun hunt --base 1000000 --for 10m        others, for ten minutes
   simrun run --seed 42                        one seed
+  simrun run --scenario FILE                  what you have written down yourself
   simrun replay ` + outDir + `/seed-42            what a failing seed left behind
   simrun replay ` + outDir + `/seed-42 --trace | less -S`,
 		Args:          cobra.NoArgs,
@@ -113,6 +118,7 @@ const helpTemplate = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
 {{end}}{{.UsageString}}
 Exit codes: 0 all passed, 1 safety or linearizability, 2 usage, 3 liveness,
 4 panic or internal error, 5 the same seed made two different runs, 6 the
-checker gave up, 130 interrupted. Of several failures, that of the first seed.
+checker gave up, 7 a replay left its tape and says nothing, 130 interrupted. Of
+several failures, that of the first seed.
 NO_COLOR=1 takes the colors off.
 `

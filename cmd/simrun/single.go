@@ -2,10 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seaworthy-raft/seaworthy/campaign"
+	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
 // watch are the flags of the commands that do one run.
@@ -26,26 +29,65 @@ func (w *watch) flags(cmd *cobra.Command) {
 func (p *program) one() *cobra.Command {
 	var w watch
 	var seed uint64
+	var scenario string
 	dir := outDir
 	cmd := &cobra.Command{
 		Use:   "run --seed S",
-		Short: "Run one seed",
+		Short: "Run one seed, or a scenario of your own",
 		Long: `run does the run of one seed and says what came of it. If it fails, it leaves a
-folder in --out.`,
+folder in --out.
+
+--scenario takes the scenario from a file instead of from the seed: who there is,
+what goes wrong by chance, and what goes wrong by hand and when. The seed (1, if
+there is none) decides all the rest. docs/testing-your-own.md has an example,
+docs/json.md every field.`,
 		Example: `  simrun run --seed 42
+  simrun run --scenario cut-the-leader.json --trace | less -S
   simrun run --seed 42 --trace --until 2000 | less -S`,
 		Args: noArguments("--seed"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !cmd.Flags().Changed("seed") {
-				return errors.New("simrun run needs --seed")
+			given, err := readScenario(scenario)
+			switch {
+			case err != nil:
+				return err
+			case given == nil && !cmd.Flags().Changed("seed"):
+				return errors.New("simrun run needs --seed or --scenario")
+			case !cmd.Flags().Changed("seed"):
+				seed = 1
 			}
-			return p.single(w, &campaign.Single{Seed: seed, Dir: dir})
+			s := &campaign.Single{Seed: seed, Scenario: given, Dir: dir}
+			if given != nil && dir == "" {
+				s.Command = runCommand(scenario, seed)
+			}
+			return p.single(w, s)
 		},
 	}
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "the `seed`")
+	cmd.Flags().StringVar(&scenario, "scenario", "", "run the scenario of this `file`")
 	w.flags(cmd)
 	cmd.Flags().StringVar(&dir, "out", outDir, "`folder` for what a failing seed leaves")
 	return cmd
+}
+
+// readScenario reads the scenario of a file; nil if there is none.
+func readScenario(name string) (*sim.Scenario, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sim.ParseScenario(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s, nil
+}
+
+// runCommand does one seed of a scenario again.
+func runCommand(scenario string, seed uint64) string {
+	return fmt.Sprintf("go run ./cmd/simrun run --seed %d --scenario %s", seed, campaign.ShellQuote(scenario))
 }
 
 func (p *program) replay() *cobra.Command {
@@ -54,7 +96,17 @@ func (p *program) replay() *cobra.Command {
 		Use:   "replay FILE|SEED",
 		Short: "Repeat a run from its tape, or from its seed",
 		Long: `replay repeats a run exactly. FILE is a folder that a failing seed left, or the
-repro.json in it; SEED is a number.`,
+repro.json in it; SEED is a number.
+
+On other code than the one that made it, a tape is followed as far as it fits.
+The exit code is that of the run if it follows the tape to its end, or comes to
+the recorded failure; otherwise it is 7, and the run says nothing about the
+recorded one. With git bisect run, let 7 be 125:
+
+  simrun replay FILE; code=$?; [ $code = 7 ] && exit 125; exit $code
+
+A run of your own state machine or disks is repeated by the test that made it;
+replay says by which command.`,
 		Example: `  simrun replay ` + outDir + `/seed-42
   simrun replay ` + outDir + `/seed-42 --trace --until 18231 | tail -n 50
   simrun replay 42 --json`,
@@ -81,7 +133,13 @@ func (p *program) single(w watch, s *campaign.Single) error {
 	if err := campaign.CheckFocus(w.focus); err != nil {
 		return err
 	}
-	if w.focus != "" {
+	switch {
+	case w.focus == "":
+	case s.Repro != nil:
+		return fmt.Errorf("--focus %s: a recorded run has the focus that it was recorded with", w.focus)
+	case s.Scenario != nil:
+		return fmt.Errorf("--focus %s: it says how a scenario is drawn, and --scenario gives one", w.focus)
+	default:
 		s.Focus = w.focus
 	}
 	s.Until = w.until
