@@ -38,7 +38,7 @@ func TestPauseOwesOneTick(t *testing.T) {
 	*events = nil
 	w.runUntil(w.now + 300e6)
 	for _, e := range *events {
-		if e.Replica == h.index && e.Kind != TraceDurable && e.Kind != TraceSend {
+		if e.Replica == h.index && e.Kind != TraceDurable && e.Kind != TraceAttempt {
 			t.Fatalf("while paused: %s", e.Render())
 		}
 	}
@@ -220,8 +220,8 @@ func TestTraceIsReadable(t *testing.T) {
 			if back["kind"] != e.Kind.String() || uint64(back["step"].(float64)) != e.Step {
 				t.Errorf("%s", b)
 			}
-			for _, f := range traceFields[e.Kind].fields {
-				if _, ok := back[f]; f != "" && !ok {
+			for i, f := range traceFields[e.Kind].fields {
+				if _, ok := back[f]; e.has(f, i) && !ok {
 					t.Errorf("%v has no field %q: %s", e.Kind, f, b)
 				}
 			}

@@ -77,15 +77,15 @@ func TestDamagedTapesMakeCalmerRuns(t *testing.T) {
 
 // A run stopped before a step is the beginning of the whole run.
 func TestUntilIsAPrefix(t *testing.T) {
-	var all, some []sim.TraceEvent
-	sim.Run(&sim.Options{Seed: 3, Trace: func(e *sim.TraceEvent) { all = append(all, *e) }})
-	sim.Run(&sim.Options{Seed: 3, Until: 1000, Trace: func(e *sim.TraceEvent) { some = append(some, *e) }})
+	var all, some []string
+	sim.Run(&sim.Options{Seed: 3, Trace: func(e *sim.TraceEvent) { all = append(all, e.Render()) }})
+	sim.Run(&sim.Options{Seed: 3, Until: 1000, Trace: func(e *sim.TraceEvent) { some = append(some, e.Render()) }})
 	if len(some) == 0 || len(some) >= len(all) {
 		t.Fatalf("%d events of %d", len(some), len(all))
 	}
 	for i := range some {
 		if some[i] != all[i] {
-			t.Fatalf("event %d: %s, in the whole run %s", i, some[i].Render(), all[i].Render())
+			t.Fatalf("event %d: %s, in the whole run %s", i, some[i], all[i])
 		}
 	}
 }

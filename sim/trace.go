@@ -222,7 +222,7 @@ func (w *world) emitUnheard(at int, p *packet) {
 
 // tellLost tells that what goes between a client and a replica is lost.
 func (w *world) tellLost(at int, what string) {
-	w.tell(TraceEvent{Kind: TraceLost, Replica: at, Words: [4]uint64{uint64(at) + 1}, Detail: what})
+	w.tell(TraceEvent{Kind: TraceLost, Replica: at, Detail: what})
 }
 
 // arrivalsText says when a packet arrives, and in what state.
@@ -399,11 +399,17 @@ func (e *TraceEvent) Render() string {
 	return b.String()
 }
 
+// has says whether field i, of that name, says anything: what clients lose goes
+// to no replica.
+func (e *TraceEvent) has(name string, i int) bool {
+	return name != "" && (name != "to" || e.Words[i] != 0)
+}
+
 // Text is what Render has behind step, time and place.
 func (e *TraceEvent) Text() string {
 	b := []byte(e.Kind.String())
 	for i, f := range traceFields[e.Kind].fields {
-		if f != "" && !forProgramsOnly(f) {
+		if e.has(f, i) && !forProgramsOnly(f) {
 			b = fmt.Appendf(b, " %s=%v", f, e.word(i))
 		}
 	}
@@ -424,7 +430,7 @@ func (e *TraceEvent) MarshalJSON() ([]byte, error) {
 	}
 	b = fmt.Appendf(b, `,"kind":%q`, e.Kind.String())
 	for i, f := range traceFields[e.Kind].fields {
-		if f == "" {
+		if !e.has(f, i) {
 			continue
 		}
 		v, err := json.Marshal(e.word(i))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -119,6 +120,8 @@ func (t *Table) WriteMarkdown(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(&b, "Found from most of the bases: %d of %d.\n", found, bugs)
+	b.WriteString(layersHeading)
+	b.WriteString(layerTable(t.took()))
 	slices.SortStableFunc(layers, func(x, y string) int { return cmp.Compare(order(x), order(y)) })
 	for _, layer := range layers {
 		fmt.Fprintf(&b, "\n## %s\n\n", layer)
@@ -133,6 +136,85 @@ func (t *Table) WriteMarkdown(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+const layersHeading = "\n## By layer\n\nMedians of the rows below, and the row that took most seeds.\n\n"
+
+// took is what one row took: the median of its hunts.
+type took struct {
+	layer, row string
+	always     bool // found from every base
+	found      bool // from most of them
+	seeds      uint64
+	cpuSeconds float64
+}
+
+// took are the bugs of the table.
+func (t *Table) took() []took {
+	var all []took
+	for i := range t.rows {
+		r := &t.rows[i]
+		m := medianFind(r.finds)
+		if r.row.Control() || m == nil {
+			continue
+		}
+		missed := slices.ContainsFunc(r.finds, func(f *Find) bool { return !f.Found })
+		tenths := math.Round(m.CPUSeconds*10) / 10 // as the page shows it, so that it agrees with itself
+		all = append(all, took{r.row.Layer, r.row.Row, !missed, m.Found, m.Seeds, tenths})
+	}
+	return all
+}
+
+// compare orders rows by how hard they are to find.
+func (a *took) compare(b *took) int {
+	if a.found != b.found {
+		if a.found {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.seeds, b.seeds), cmp.Compare(a.cpuSeconds, b.cpuSeconds))
+}
+
+// text is the seeds and the CPU seconds, with a mark where that was not enough.
+func (a *took) text() (seeds, cpu string) {
+	more := ""
+	if !a.found {
+		more = ">"
+	}
+	return fmt.Sprintf("%s%d", more, a.seeds), fmt.Sprintf("%s%.1f", more, a.cpuSeconds)
+}
+
+// layerTable is one line for each layer. The median of an even number of rows is
+// the later one of the two in the middle, as of hunts.
+func layerTable(rows []took) string {
+	var layers []string
+	byLayer := map[string][]took{}
+	for _, r := range rows {
+		if byLayer[r.layer] == nil {
+			layers = append(layers, r.layer)
+		}
+		byLayer[r.layer] = append(byLayer[r.layer], r)
+	}
+	var b strings.Builder
+	b.WriteString("| layer | bugs | found from all bases | median seeds | median CPU s | hardest: seeds, CPU s |\n|---|---|---|---|---|---|\n")
+	for _, layer := range layers {
+		of := byLayer[layer]
+		always := 0
+		for i := range of {
+			if of[i].always {
+				always++
+			}
+		}
+		slices.SortStableFunc(of, func(x, y took) int { return cmp.Compare(x.cpuSeconds, y.cpuSeconds) })
+		_, cpu := of[len(of)/2].text()
+		slices.SortStableFunc(of, func(x, y took) int { return x.compare(&y) })
+		seeds, _ := of[len(of)/2].text()
+		hardest := &of[len(of)-1]
+		most, longest := hardest.text()
+		fmt.Fprintf(&b, "| %s | %d | %d | %s | %s | %s: %s, %s |\n", layer, len(of), always, seeds, cpu, hardest.row, most, longest)
+	}
+	return b.String()
 }
 
 const controls = "controls"
