@@ -121,9 +121,12 @@ const (
 	// EventDiskStalled: nothing became durable here for ten election timeouts,
 	// though something is waiting.
 	EventDiskStalled
+	// EventDiskLost: what Replica's disk is known to have held is gone: it counts
+	// for nothing until it is removed.
+	EventDiskLost
 )
 
-var eventNames = [...]string{"none", "promoted", "removed", "handover", "handover aborted", "disk stalled"}
+var eventNames = [...]string{"none", "promoted", "removed", "handover", "handover aborted", "disk stalled", "disk lost"}
 
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) {

@@ -61,6 +61,19 @@ type memorySnapshot struct {
 	data []byte
 }
 
+// newMemorySnapshot copies all of s: its slices are its owner's.
+func newMemorySnapshot(s *core.Snapshot) *memorySnapshot {
+	k := &memorySnapshot{Snapshot: *s}
+	k.Configuration = cloneConfiguration(s.Configuration)
+	return k
+}
+
+func cloneConfiguration(c core.Configuration) core.Configuration {
+	c.Voters, c.Outgoing, c.Learners = slices.Clone(c.Voters), slices.Clone(c.Outgoing), slices.Clone(c.Learners)
+	c.Members, c.Planned = slices.Clone(c.Members), slices.Clone(c.Planned)
+	return c
+}
+
 // memoryWrite is what is kept of a Write.
 type memoryWrite struct {
 	seq      uint64
@@ -80,6 +93,7 @@ type memoryWrite struct {
 // the given members.
 func NewMemory(founding core.Configuration) *Memory {
 	m := &Memory{}
+	founding = cloneConfiguration(founding)
 	m.durable.snapshots = []*memorySnapshot{{Snapshot: core.Snapshot{Configuration: founding}}}
 	return m
 }
@@ -204,7 +218,7 @@ func (m *Memory) appendSnapshot(w *Write) (*memorySnapshot, error) {
 	}
 	c := &w.Chunk
 	if c.Offset == 0 {
-		m.incoming = &memorySnapshot{Snapshot: c.Snapshot}
+		m.incoming = newMemorySnapshot(&c.Snapshot)
 	}
 	s := m.incoming
 	if s == nil || !s.Same(&c.Snapshot) || c.Offset != uint64(len(s.data)) {
@@ -329,7 +343,8 @@ func (m *Memory) SaveSnapshot(s *core.Snapshot, src io.WriterTo) error {
 		return err
 	}
 	s.Size, s.Sum = p.sum.Size(), p.sum.Sum64()
-	m.saved = &memorySnapshot{Snapshot: *s, data: p.data}
+	m.saved = newMemorySnapshot(s)
+	m.saved.data = p.data
 	return nil
 }
 

@@ -252,8 +252,10 @@ func (r *Replica) handQueries() {
 // what was handed over up to now.
 func (r *Replica) hand(t *Task) {
 	t.Index = r.handed
-	t.out = true
-	if t.Kind != TaskSave {
+	t.stage = taskHanded
+	if t.Kind == TaskSave {
+		r.snapshots.save = t
+	} else {
 		*r.tasks.push() = t
 	}
 	r.host.Apply(t)

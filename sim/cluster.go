@@ -392,7 +392,7 @@ func (h *host) runTask() {
 	t.Run(&h.machine)
 	h.machine.task = nil
 	h.traceTask(t)
-	if kind == replica.TaskRestore && h.w.failure == nil {
+	if kind == replica.TaskRestore && t.Err() == nil && h.w.failure == nil {
 		h.w.checker.onInstall(h.index, t.Snapshot)
 	}
 	h.replica.Applied(t)
@@ -484,6 +484,9 @@ func (h *host) Event(e core.Event) {
 		}
 	}
 }
+
+// SaveFailed implements replica.Host.
+func (h *host) SaveFailed(error, uint64) { h.w.mark(MarkSaveFailed) }
 
 // Send implements replica.Host: the message becomes bytes, and the network
 // says when and how often they arrive.

@@ -17,7 +17,8 @@ type Mark uint8
 // and messages anyway. Those that only others can see are set by them:
 //
 //	client.go    MarkRetried, MarkRefusedThenApplied
-//	cluster.go   MarkTicksAtOnce, MarkCommandFailed, MarkReplicaJoined, MarkDiskStallHandover
+//	cluster.go   MarkTicksAtOnce, MarkCommandFailed, MarkReplicaJoined, MarkDiskStallHandover, MarkSaveFailed,
+//	             MarkSavedAfterFailure, MarkRestoreFailed
 //	disk.go      MarkHardStateWithoutLog, MarkLogWithoutHardState
 //	nemesis.go   MarkClockJump, MarkLeaderPaused
 //	operator.go  MarkResigned, MarkCampaignAsked, MarkRemovedStopped
@@ -98,6 +99,9 @@ const (
 	MarkElectionEmptyLog
 	MarkAppliedWhileSaving
 	MarkDownWhileSaving
+	MarkSaveFailed
+	MarkSavedAfterFailure
+	MarkRestoreFailed
 
 	// Reads.
 	MarkReadBeforeOwnCommit
@@ -293,6 +297,9 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkAppliedWhileSaving:   {"applied-while-saving", "B114", "a command was applied while a snapshot was being saved"},
 	MarkDownWhileSaving:      {"down-while-saving", "B129", "a replica went down while a snapshot was being saved"},
 
+	MarkSaveFailed:          {"save-failed", "", "a snapshot of a replica's own could not be saved"},
+	MarkSavedAfterFailure:   {"saved-after-failure", "", "a replica saved a snapshot after it had failed to"},
+	MarkRestoreFailed:       {"restore-failed", "", "a state machine could not be restored, as its snapshot could not be read"},
 	MarkReadBeforeOwnCommit: {"read-before-own-commit", "B072", "a leader got a read before it had committed in its term"},
 	MarkReadLeadershipLost:  {"read-leadership-lost", "B139 B142", "a read waited while the leadership was lost"},
 	MarkReadWaitsForApply:   {"read-waits-for-apply", "B137 B204", "a read was asked of a replica that had not applied all it knew to be committed"},
