@@ -58,6 +58,7 @@ var meanings = map[string]string{
 	"Transfer":             "A transfer that is answered as done has the target lead, and no transfer is left in the dark.",
 	"Recovery":             "Once healed, a cluster elects a leader, answers and converges within its bound; and whoever restarts finds a disk that it can start from.",
 	"Requested":            "Nothing is applied that no client asked for.",
+	"Restore":              "A process whose snapshot can not be restored ends, and says what the state machine returned.",
 	"Sync":                 "A disk that is whole syncs what it was given.",
 	"WriteOrder":           "Writes reach the disk one after another, each continuing the last.",
 

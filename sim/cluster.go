@@ -83,6 +83,9 @@ func (w *world) newHosts() {
 		h.w, h.index, h.id = w, i, core.ReplicaID(i+1)
 		h.jitter = w.stream("jitter", i, 0)
 		h.disk.device = device{DiskScenario: s.Disk, stream: w.stream("disk", i, 0)}
+		if h.index+1 == s.SlowDisk.Replica {
+			h.disk.leastNanos = s.SlowDisk.SyncNanos
+		}
 		h.disk.memory = replica.NewMemory(core.Configuration{})
 		if i < s.Replicas {
 			h.disk.memory = replica.NewMemory(founding)
@@ -140,7 +143,7 @@ func (h *host) start() {
 		HeartbeatTicks: w.scenario.HeartbeatTicks,
 		Jitter:         h.drawJitter(),
 		Limits:         w.scenario.Limits,
-	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, h.disk.memory, h)
+	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, storage{h.disk.memory, h}, h)
 	if err != nil {
 		w.failAt(Safety, h.index, "Recovery", err.Error())
 		return
@@ -337,6 +340,10 @@ func (h *host) dispatch(e *event) {
 		t := h.applier.saves.pop()
 		h.traceTask(t)
 		t.Run(&h.machine)
+		if t.Err() == nil && h.disk.saveFailed {
+			h.w.mark(MarkSavedAfterFailure)
+		}
+		h.disk.saveFailed = t.Err() != nil
 		h.replica.Applied(t)
 	case eventBatch:
 		h.propose(h.batch)
@@ -376,6 +383,9 @@ func (h *host) startTask() bool {
 		return false
 	}
 	t := a.takes(h.w, a.tasks.front().Bytes())
+	if a.tasks.front().Kind == replica.TaskRestore {
+		t += h.w.restoreNanos
+	}
 	if t == 0 {
 		return true
 	}
@@ -395,7 +405,11 @@ func (h *host) runTask() {
 	if kind == replica.TaskRestore && t.Err() == nil && h.w.failure == nil {
 		h.w.checker.onInstall(h.index, t.Snapshot)
 	}
+	err := t.Err()
 	h.replica.Applied(t)
+	if err != nil && kind == replica.TaskRestore && h.disk.unreadable {
+		h.tellUnreadable(err)
+	}
 }
 
 func (h *host) traceTask(t *replica.Task) {
@@ -429,6 +443,9 @@ func (w *world) look(h *host) {
 	}
 	if now.role == core.RoleLeader && (h.role.role != core.RoleLeader || h.role.term != now.term) {
 		w.result.LeaderChanges++
+		if h.index+1 == w.scenario.SlowDisk.Replica {
+			w.mark(MarkSlowDiskLeads)
+		}
 		w.saw(triggerLeader, h)
 	} else if now.role == core.RoleCandidate && h.role.role != core.RoleCandidate {
 		w.saw(triggerCandidate, h)
@@ -609,6 +626,9 @@ func (h *host) Submit(wr *replica.Write) {
 	w.checker.onSubmit(h.index, wr)
 	if wr.ChunkSet && wr.Chunk.Last && !wr.SnapshotFailed {
 		w.result.SnapshotsInstalled++
+		if wr.Chunk.Snapshot.Size >= hugeBytes {
+			w.mark(MarkSnapshotHuge)
+		}
 	}
 }
 
@@ -653,10 +673,22 @@ func (m *witness) Apply(index, time uint64, command, reply []byte) []byte {
 func (m *witness) Query(query, reply []byte) []byte { return m.machine.Query(query, reply) }
 
 // Snapshot implements replica.StateMachine.
-func (m *witness) Snapshot() io.WriterTo { return m.machine.Snapshot() }
+func (m *witness) Snapshot() io.WriterTo {
+	if n := m.h.w.scenario.HugeBytes; n > 0 {
+		return huge{m.machine.Snapshot(), n}
+	}
+	return m.machine.Snapshot()
+}
 
 // Restore implements replica.StateMachine.
-func (m *witness) Restore(r io.Reader) error { return m.machine.Restore(r) }
+func (m *witness) Restore(r io.Reader) error {
+	if n := m.h.w.scenario.HugeBytes; n > 0 {
+		if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil {
+			return err
+		}
+	}
+	return m.machine.Restore(r)
+}
 
 // Digest implements replica.StateMachine.
 func (m *witness) Digest() uint64 { return m.machine.Digest() }

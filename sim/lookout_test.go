@@ -434,6 +434,7 @@ func TestLookout(t *testing.T) {
 		MarkClockJump, MarkTicksAtOnce, MarkLeaderPaused, MarkHardStateWithoutLog, MarkLogWithoutHardState,
 		MarkRetried, MarkRefusedThenApplied, MarkCommandFailed,
 		MarkReplicaJoined, MarkDiskStallHandover, MarkResigned, MarkCampaignAsked, MarkRemovedStopped,
+		MarkSaveFailed, MarkSavedAfterFailure, MarkRestoreFailed, MarkSnapshotHuge, MarkClockLeap, MarkSlowDiskLeads,
 	} {
 		tried[m] = true
 	}

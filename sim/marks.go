@@ -18,7 +18,8 @@ type Mark uint8
 //
 //	client.go    MarkRetried, MarkRefusedThenApplied
 //	cluster.go   MarkTicksAtOnce, MarkCommandFailed, MarkReplicaJoined, MarkDiskStallHandover, MarkSaveFailed,
-//	             MarkSavedAfterFailure, MarkRestoreFailed
+//	             MarkSavedAfterFailure, MarkSnapshotHuge, MarkSlowDiskLeads
+//	mishap.go    MarkRestoreFailed, MarkClockLeap
 //	disk.go      MarkHardStateWithoutLog, MarkLogWithoutHardState
 //	nemesis.go   MarkClockJump, MarkLeaderPaused
 //	operator.go  MarkResigned, MarkCampaignAsked, MarkRemovedStopped
@@ -102,6 +103,7 @@ const (
 	MarkSaveFailed
 	MarkSavedAfterFailure
 	MarkRestoreFailed
+	MarkSnapshotHuge
 
 	// Reads.
 	MarkReadBeforeOwnCommit
@@ -146,6 +148,8 @@ const (
 	MarkClockJump
 	MarkTicksAtOnce
 	MarkLeaderPaused
+	MarkClockLeap
+	MarkSlowDiskLeads
 
 	// Members change.
 	MarkConfigurationAppended
@@ -300,6 +304,7 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkSaveFailed:          {"save-failed", "", "a snapshot of a replica's own could not be saved"},
 	MarkSavedAfterFailure:   {"saved-after-failure", "", "a replica saved a snapshot after it had failed to"},
 	MarkRestoreFailed:       {"restore-failed", "", "a state machine could not be restored, as its snapshot could not be read"},
+	MarkSnapshotHuge:        {"snapshot-huge", "", "a snapshot of 64 KiB or more was installed"},
 	MarkReadBeforeOwnCommit: {"read-before-own-commit", "B072", "a leader got a read before it had committed in its term"},
 	MarkReadLeadershipLost:  {"read-leadership-lost", "B139 B142", "a read waited while the leadership was lost"},
 	MarkReadWaitsForApply:   {"read-waits-for-apply", "B137 B204", "a read was asked of a replica that had not applied all it knew to be committed"},
@@ -338,6 +343,9 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkClockJump:    {"clock-jump", "", "a clock jumped by more than an election timeout"},
 	MarkTicksAtOnce:  {"ticks-at-once", "", "a replica got many ticks at once"},
 	MarkLeaderPaused: {"leader-paused", "B136", "a leader was paused for longer than an election timeout"},
+
+	MarkClockLeap:     {"clock-leap", "", "a clock went forward by hours"},
+	MarkSlowDiskLeads: {"slow-disk-leads", "", "the replica with the slow disk was elected"},
 
 	MarkConfigurationAppended:              {"configuration-appended", "B086", "a leader appended a configuration"},
 	MarkConfigurationTruncated:             {"configuration-truncated", "B083", "a configuration at the end of a log was replaced"},

@@ -53,6 +53,11 @@ const (
 	FaultClockStop
 	FaultClockJump
 
+	// Those of mishap.go, which the nemesis does not begin.
+	FaultSaveFail    // snapshots can not be saved
+	FaultRestoreFail // a snapshot can not be read when it is to be restored
+	FaultClockLeap   // a clock goes forward by hours
+
 	FaultCount
 )
 
@@ -63,6 +68,7 @@ var FaultNames = [FaultCount]string{
 	"crash", "power-one", "power-minority", "power-majority", "power-all", "pause",
 	"disk-slow", "disk-stall", "disk-fail", "apply-slow", "apply-stall",
 	"clock-fast", "clock-slow", "clock-stop", "clock-jump",
+	"save-fail", "restore-fail", "clock-leap",
 }
 
 func (k FaultKind) String() string {
@@ -171,7 +177,7 @@ func (n *nemesis) begin(w *world) {
 	weights := []uint32{1}
 	n.kinds = []FaultKind{FaultCount}
 	for k := range FaultCount {
-		if !s.Faults.Has(k) || packetFaults>>k&1 != 0 || len(w.hosts) == 1 && soleExempt>>k&1 != 0 {
+		if !s.Faults.Has(k) || (packetFaults|mishaps)>>k&1 != 0 || len(w.hosts) == 1 && soleExempt>>k&1 != 0 {
 			continue
 		}
 		n.kinds = append(n.kinds, k)

@@ -14,6 +14,7 @@ func TestEachFaultAlone(t *testing.T) {
 				s := Bench()
 				s.Replicas = 5
 				s.FaultNanos = 5e9
+				s.SnapshotBytes = 8 << 10
 				s.Faults = FaultSet(0).With(kind)
 				s.Nemesis = NemesisScenario{EveryNanos: 300e6, DurationNanos: 600e6, Cascade: 20, Ambush: 40}
 				r := Run(&Options{Seed: seed, Scenario: &s})

@@ -10,6 +10,7 @@
 //	cluster.go     the replicas' hosts: ticks, packets, crashes, pauses
 //	disk.go        how long disks and state machines take, and how they fail
 //	nemesis.go     what goes wrong, when, and to whom
+//	mishap.go      the same for what happens seldom
 //	operator.go    who changes members and hands leadership over
 //	client.go      clients, their requests and retries
 //	workload.go    what they ask for
@@ -177,7 +178,7 @@ func (w *world) build() {
 	w.scenario = s
 	w.sink = o.Trace
 	w.timeoutNanos = s.Traffic.TimeoutNanos
-	w.saveNanos = s.SaveNanos
+	w.saveNanos, w.restoreNanos = s.SaveNanos, s.RestoreNanos
 	if o.Workload != nil {
 		w.workload = o.Workload()
 	} else {
@@ -236,6 +237,7 @@ func (w *world) startHosts() {
 		w.touched(i)
 	}
 	w.nemesis.begin(w)
+	w.mishap.begin(w)
 	w.operator.begin(w)
 }
 
@@ -258,13 +260,14 @@ func (w *world) heal() {
 	w.recovery = recovery{HealedAt: w.now}
 	latency := max(s.heartbeatNanos()/2, 2)
 	w.nemesis.heal()
+	w.mishap.heal()
 	w.operator.end()
 	w.release(w.network.Heal(w.now, latency, nil))
 	w.queue.hasten(eventPacket, w.now+latency) // stragglers too
 	for i := range w.hosts {
 		w.hosts[i].heal()
 	}
-	w.saveNanos = min(w.saveNanos, s.TickNanos)
+	w.saveNanos, w.restoreNanos = min(w.saveNanos, s.TickNanos), min(w.restoreNanos, s.TickNanos)
 	w.startAll()
 	w.leaveCut()
 	w.timeoutNanos = min(w.timeoutNanos, 2*s.electionNanos())

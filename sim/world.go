@@ -34,6 +34,7 @@ type world struct {
 	ledger   ledger
 	history  linearizability.History
 	nemesis  nemesis
+	mishap   mishap
 	operator operator
 	checker  *checker
 
@@ -41,6 +42,7 @@ type world struct {
 	enough       bool   // decisions were taken, so that the faults end early
 	timeoutNanos uint64 // of clients, in this phase
 	saveNanos    uint64 // of saving a snapshot, in this phase
+	restoreNanos uint64 // of restoring one
 	answered     bool   // a probe was
 	links        links  // that are open once all is healed
 	recovery     recovery
@@ -118,6 +120,8 @@ func (w *world) dispatch(e *event) {
 		w.operator.shutDown(int(e.who), e.arg)
 	case eventRetire:
 		w.operator.retire(int(e.who))
+	case eventMishap:
+		w.mishap.move()
 	}
 }
 
@@ -304,6 +308,7 @@ const (
 	eventOperate  // the operator makes its next move
 	eventShutDown // it stops a process, to start it again
 	eventRetire   // it takes a replica away that was removed
+	eventMishap   // the next mishap
 )
 
 // event is something that will happen. Its meaning of arg depends on the kind:
