@@ -48,7 +48,8 @@ type Replica struct {
 	// run.
 	tasks      ring[*Task]
 	handed     core.Index
-	queryOut   bool // a TaskQuery is among the tasks
+	queryOut   bool  // a TaskQuery is among the tasks
+	spoilt     error // see Task; whoever runs tasks may touch it, nobody else
 	snapshots  snapshots
 	pending    pending
 	reads      reads

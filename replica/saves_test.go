@@ -179,6 +179,51 @@ func TestFailedRestoreSaysWhy(t *testing.T) {
 	}
 }
 
+// TestNothingIsAnsweredAfterAFailedRestore: what stands behind a restore that
+// fails is not done on what is left of the state, and nobody gets an answer from
+// it.
+func TestNothingIsAnsweredAfterAFailedRestore(t *testing.T) {
+	o := Options{SnapshotBytes: 300}
+	n := newCluster(t, 1, o).elect(1)
+	for i := range uint64(30) {
+		n.replica.Propose(i, []byte("some command"))
+		n.settle()
+	}
+	n.start(o)
+	for range 40 {
+		n.tick()
+		n.sync(len(n.writes))
+	}
+	n.replica.Read(100, []byte("q"))
+	if len(n.tasks) < 1 {
+		t.Fatal("nothing to restore")
+	}
+	later := n.replica.takeTask(TaskQuery)
+	later.waiters = append(later.waiters, waiter{tag: 101})
+	n.replica.hand(later)
+	page := n.replica.takeTask(TaskApply)
+	page.Entries = []core.Entry{{EntryID: core.EntryID{Term: 9, Index: 1000}, Kind: core.EntryCommand, Data: []byte("x")}}
+	page.waiters = append(page.waiters, waiter{tag: 102})
+	n.replica.hand(page)
+	for len(n.tasks) > 0 {
+		task := n.tasks[0]
+		n.tasks = n.tasks[1:]
+		task.Run(unreadable{}) // panics if anything but Restore is called
+		n.replica.Applied(task)
+	}
+	for _, tag := range []uint64{100, 101} {
+		if a, ok := n.read(tag); !ok || a.Kind != AnswerRefused {
+			t.Errorf("read %d: %+v, answered %t", tag, a, ok)
+		}
+	}
+	if a := n.answers[102]; a.Kind != AnswerUnknown {
+		t.Errorf("proposal: %+v", a)
+	}
+	if h := n.replica.Halted(); h == nil || !errors.Is(h, errFormat) {
+		t.Errorf("halted: %v", h)
+	}
+}
+
 var errFormat = errors.New("can not read format 3")
 
 // unreadable is a state machine that can not be restored.

@@ -46,6 +46,9 @@ type Task struct {
 	Index core.Index
 
 	storage Storage
+	// spoilt is the error of a restore that failed, and shared by all tasks of a
+	// replica: the state machine is of no use after that, to anyone.
+	spoilt  *error
 	waiters []waiter    // TaskApply: who waits, in the order of the entries; TaskQuery: who asks
 	replies []byte      // arena of the waiters' replies
 	scratch []byte      // replies that nobody waits for
@@ -109,7 +112,8 @@ func (t *Task) Queries() int {
 }
 
 // Err is what went wrong when the task ran: a TaskRestore or a TaskSave can
-// fail. The replica deals with it when the task is reported.
+// fail, and what comes after a restore that failed is not done. The replica deals
+// with it when the task is reported.
 func (t *Task) Err() error { return t.err }
 
 // Run does the work: on sm, or for TaskSave on the storage. Only the host
@@ -121,6 +125,10 @@ func (t *Task) Run(sm StateMachine) {
 		return
 	}
 	t.stage = taskRan
+	if t.Kind != TaskSave && *t.spoilt != nil {
+		t.err = *t.spoilt
+		return
+	}
 	switch t.Kind {
 	case TaskApply:
 		w := 0
@@ -148,6 +156,7 @@ func (t *Task) Run(sm StateMachine) {
 		}
 	case TaskRestore:
 		t.err = t.restore(sm)
+		*t.spoilt = t.err
 	case TaskSnapshot:
 		t.source = sm.Snapshot()
 	case TaskSave:
