@@ -42,6 +42,8 @@ type host struct {
 	// What the operator has done to it, and what it has told.
 	resigned bool // this process was asked not to lead any more
 	retired  bool // it was taken away for good
+	out      bool // its disk is gone, or no process may start on it
+	lost     bool // it has started on a disk that has forgotten what it promised
 	joined   bool // it knows of a configuration that it is a member of
 	stalled  bool // it has said that its disk stands still
 	// Its latest configuration and to whom it hands over, as last seen.
@@ -123,7 +125,7 @@ func (w *world) drift(i int) uint64 {
 // start starts a process on what the disk holds.
 func (h *host) start() {
 	w := h.w
-	if h.replica != nil || h.retired {
+	if h.replica != nil || h.retired || h.out {
 		return
 	}
 	h.incarnation++
@@ -145,7 +147,9 @@ func (h *host) start() {
 		Limits:         w.scenario.Limits,
 	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, storage{h.disk.memory, h}, h)
 	if err != nil {
-		w.failAt(Safety, h.index, "Recovery", err.Error())
+		if !w.loss.refused(h, err) {
+			w.failAt(Safety, h.index, "Recovery", err.Error())
+		}
 		return
 	}
 	h.replica = r
@@ -495,6 +499,8 @@ func (h *host) Event(e core.Event) {
 		w.operator.heardRemoved(int(e.Replica) - 1)
 	case core.EventDiskStalled:
 		h.stalled = true
+	case core.EventDiskLost:
+		w.loss.told(h, e.Replica)
 	case core.EventHandover:
 		if h.stalled {
 			w.mark(MarkDiskStallHandover)

@@ -21,6 +21,7 @@ type Mark uint8
 //	             MarkSavedAfterFailure, MarkSnapshotHuge, MarkSlowDiskLeads
 //	mishap.go    MarkRestoreFailed, MarkClockLeap
 //	disk.go      MarkHardStateWithoutLog, MarkLogWithoutHardState
+//	loss.go      MarkDiskWiped, MarkDiskRolledBack, MarkDamageRefused, MarkLostRemoved
 //	nemesis.go   MarkClockJump, MarkLeaderPaused
 //	operator.go  MarkResigned, MarkCampaignAsked, MarkRemovedStopped
 const (
@@ -143,6 +144,10 @@ const (
 	MarkPowerLossLeader
 	MarkRestartUncommitted
 	MarkAllRestarted
+	MarkDiskWiped
+	MarkDiskRolledBack
+	MarkDamageRefused
+	MarkLostRemoved
 
 	// Clocks and processes.
 	MarkClockJump
@@ -339,6 +344,11 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkPowerLossLeader:     {"power-loss-leader", "B069", "a leader lost power"},
 	MarkRestartUncommitted:  {"restart-uncommitted", "B226", "a replica restarted with uncommitted entries in its log"},
 	MarkAllRestarted:        {"all-restarted", "B228", "all replicas were down, and started again"},
+
+	MarkDiskWiped:      {"disk-wiped", "", "a voter started on an empty disk"},
+	MarkDiskRolledBack: {"disk-rolled-back", "", "a voter started on a backup of its disk"},
+	MarkDamageRefused:  {"damage-refused", "", "a start was refused because the disk was damaged"},
+	MarkLostRemoved:    {"lost-removed", "", "a replica whose disk was lost was removed and taken away"},
 
 	MarkClockJump:    {"clock-jump", "", "a clock jumped by more than an election timeout"},
 	MarkTicksAtOnce:  {"ticks-at-once", "", "a replica got many ticks at once"},

@@ -24,8 +24,11 @@ const mishaps FaultSet = 1<<FaultSaveFail | 1<<FaultRestoreFail | 1<<FaultClockL
 
 // mishapRarity is how many times as rare as others a kind is in scenarios.
 func mishapRarity(k FaultKind) uint32 {
-	if k == FaultClockLeap {
+	switch {
+	case k == FaultClockLeap:
 		return 2
+	case losses.Has(k):
+		return 4 // the rest of the run goes without a replica
 	}
 	return 1
 }

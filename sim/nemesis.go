@@ -58,6 +58,11 @@ const (
 	FaultRestoreFail // a snapshot can not be read when it is to be restored
 	FaultClockLeap   // a clock goes forward by hours
 
+	// Those of loss.go: one at most in a run.
+	FaultDiskWiped      // a replica starts on an empty disk
+	FaultDiskRolledBack // or on a backup of its own
+	FaultDiskDamaged    // a byte of what was synced is another one
+
 	FaultCount
 )
 
@@ -69,6 +74,7 @@ var FaultNames = [FaultCount]string{
 	"disk-slow", "disk-stall", "disk-fail", "apply-slow", "apply-stall",
 	"clock-fast", "clock-slow", "clock-stop", "clock-jump",
 	"save-fail", "restore-fail", "clock-leap",
+	"disk-wiped", "disk-rolled-back", "disk-damaged",
 }
 
 func (k FaultKind) String() string {
@@ -177,7 +183,7 @@ func (n *nemesis) begin(w *world) {
 	weights := []uint32{1}
 	n.kinds = []FaultKind{FaultCount}
 	for k := range FaultCount {
-		if !s.Faults.Has(k) || (packetFaults|mishaps)>>k&1 != 0 || len(w.hosts) == 1 && soleExempt>>k&1 != 0 {
+		if !s.Faults.Has(k) || (packetFaults|mishaps|losses)>>k&1 != 0 || len(w.hosts) == 1 && soleExempt>>k&1 != 0 {
 			continue
 		}
 		n.kinds = append(n.kinds, k)

@@ -11,6 +11,7 @@
 //	disk.go        how long disks and state machines take, and how they fail
 //	nemesis.go     what goes wrong, when, and to whom
 //	mishap.go      the same for what happens seldom
+//	loss.go        disks that are lost, rolled back or damaged
 //	operator.go    who changes members and hands leadership over
 //	client.go      clients, their requests and retries
 //	workload.go    what they ask for
@@ -238,6 +239,7 @@ func (w *world) startHosts() {
 	}
 	w.nemesis.begin(w)
 	w.mishap.begin(w)
+	w.loss.begin(w)
 	w.operator.begin(w)
 }
 
@@ -261,6 +263,7 @@ func (w *world) heal() {
 	latency := max(s.heartbeatNanos()/2, 2)
 	w.nemesis.heal()
 	w.mishap.heal()
+	w.loss.heal()
 	w.operator.end()
 	w.release(w.network.Heal(w.now, latency, nil))
 	w.queue.hasten(eventPacket, w.now+latency) // stragglers too
@@ -303,11 +306,11 @@ func (w *world) startAll() {
 	// than one of the voters.
 	standings := w.checker.standings(nil)
 	for _, i := range order {
-		standings[i].Up = true
+		standings[i].Up = !w.hosts[i].out && !w.hosts[i].lost
 	}
 	for k, i := range order {
 		h := &w.hosts[i]
-		if k < leave {
+		if k < leave && standings[i].Up {
 			standings[i].Up = false
 			if !canStandStill(standings, allLinks(len(w.hosts))) {
 				h.stop(downCrash, w.nemesis.victims)
@@ -389,7 +392,7 @@ func (w *world) settled() bool {
 	for _, op := range c.Planned {
 		if op.Kind == confchange.Promote {
 			i := int(op.ID) - 1
-			if w.hosts[i].replica == nil || !w.links.both(l, i) {
+			if w.hosts[i].replica == nil || w.hosts[i].lost || !w.links.both(l, i) {
 				return true // all that is planned waits for this one, for ever
 			}
 			promotes = true

@@ -669,7 +669,7 @@ func Bench() Scenario {
 			SessionsMax: 1024, SessionTicks: 1 << 30,
 		},
 		FaultNanos: 100e9,
-		Faults:     (1<<FaultCount - 1) &^ mishaps,
+		Faults:     (1<<FaultCount - 1) &^ (mishaps | losses),
 		Nemesis:    NemesisScenario{EveryNanos: 5e9, DurationNanos: 1e9, Cascade: 10, Ambush: 30},
 	}
 	s.Limits.TrailingBytes = 16 << 10

@@ -35,6 +35,7 @@ type world struct {
 	history  linearizability.History
 	nemesis  nemesis
 	mishap   mishap
+	loss     loss
 	operator operator
 	checker  *checker
 
@@ -122,6 +123,8 @@ func (w *world) dispatch(e *event) {
 		w.operator.retire(int(e.who))
 	case eventMishap:
 		w.mishap.move()
+	case eventLoss:
+		w.loss.move()
 	}
 }
 
@@ -252,6 +255,8 @@ func (w *world) repeated(i int) bool {
 	return w.sessions != nil && w.sessions.Repeated(w.hosts[i].machine.machine)
 }
 
+func (w *world) there(i int) bool { return w.machines()>>i&1 != 0 }
+
 func (w *world) mark(m Mark) { w.result.Marks[m]++ }
 
 // fault counts a fault that had an effect.
@@ -309,6 +314,7 @@ const (
 	eventShutDown // it stops a process, to start it again
 	eventRetire   // it takes a replica away that was removed
 	eventMishap   // the next mishap
+	eventLoss     // the next stage of a loss
 )
 
 // event is something that will happen. Its meaning of arg depends on the kind:
