@@ -45,7 +45,7 @@ func (theirCaller) Done(reply []byte) bool { return reply != nil }
 // machine, and says who can; whoever has it can.
 func TestReplayOfAForeignRun(t *testing.T) {
 	const command = "go test -count=1 -run '^TestSeeds$/^seed=1$' example.com/theirs"
-	workload := func() sim.Workload { return theirs{20} }
+	workload := func() sim.Workload { return theirs{1} }
 	o := Options{Workload: workload, Dir: t.TempDir(), Command: func(uint64) string { return command }}
 	out := o.RunSeed(1)
 	if out.Property() != "Few Commands" || out.Folder == "" {
@@ -127,8 +127,9 @@ func TestReadReproIsStrict(t *testing.T) {
 	repro, _ := recorded(t, 20)
 	name := filepath.Join(t.TempDir(), reproName)
 	repro.Focus = "W"
-	if err := repro.write(name); err != nil {
-		t.Fatal(err)
+	f := folder{dir: filepath.Dir(name), create: createFile}
+	if !f.write(reproName, repro.write) {
+		t.Fatal(f.failed)
 	}
 	if _, err := ReadRepro(name); err == nil || !strings.Contains(err.Error(), "no feature 'W'") {
 		t.Errorf("%v", err)

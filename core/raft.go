@@ -39,6 +39,12 @@ type Limits struct {
 	Reads          uint32 // reads waiting, number
 }
 
+// LimitBytesMax bounds Limits.EntryBytes, MessageBytes and ChunkBytes: what a
+// leader may send, every peer must be able to read. Package wire refuses longer
+// messages than 256 MiB, and what a message has beside entries or a chunk fits
+// into the rest.
+const LimitBytesMax = 255 << 20
+
 // DefaultLimits suit a server.
 func DefaultLimits() Limits {
 	return Limits{
@@ -550,6 +556,9 @@ func checkConfig(cfg *Config) error {
 	case l.EntryBytes == 0 || l.MessageBytes == 0 || l.InflightMessages == 0 || l.InflightBytes == 0 ||
 		l.UnappliedBytes == 0 || l.ApplyBytes == 0 || l.ChunkBytes == 0 || l.Reads == 0:
 		return fmt.Errorf("%w: a limit is zero: %+v", ErrConfig, *l)
+	case l.EntryBytes > LimitBytesMax || l.MessageBytes > LimitBytesMax || l.ChunkBytes > LimitBytesMax:
+		return fmt.Errorf("%w: entries of %d bytes, messages of %d, chunks of %d: at most %d can be sent",
+			ErrConfig, l.EntryBytes, l.MessageBytes, l.ChunkBytes, LimitBytesMax)
 	case l.InflightMessages > 1<<12:
 		return fmt.Errorf("%w: %d messages in flight, at most %d", ErrConfig, l.InflightMessages, 1<<12)
 	}

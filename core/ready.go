@@ -126,9 +126,12 @@ const (
 	// brought ticks of an election timeout without one. Elections go on with worse
 	// numbers. It is said once.
 	EventJitterMissing
+	// EventDiskLost: what Replica's disk is known to have held is gone: it counts
+	// for nothing until it is removed.
+	EventDiskLost
 )
 
-var eventNames = [...]string{"none", "promoted", "removed", "handover", "handover aborted", "disk stalled", "jitter missing"}
+var eventNames = [...]string{"none", "promoted", "removed", "handover", "handover aborted", "disk stalled", "jitter missing", "disk lost"}
 
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) {

@@ -22,7 +22,7 @@
 //	perform.go       what it does with what the core wants, in which order
 //	pending.go       who waits for which entry
 //	reads.go         who waits for which read
-//	snapshot.go      taking, keeping and restoring snapshots
+//	snapshot.go      taking, keeping and restoring snapshots, and trying again
 //	host.go task.go  what a Host is asked to do
 //	storage.go       what a disk has to promise, and what a start makes of it
 //	statemachine.go  what is replicated
@@ -38,4 +38,10 @@
 // are with the host at a time. Writes with the host are not bounded here: a
 // disk that stands still stops a follower from acknowledging, and the leader's
 // window does the rest.
+//
+// The log is bounded by snapshots: in memory and on disk it holds the entries
+// since the latest one, and core.Limits.TrailingBytes before it. While no
+// snapshot can be saved, or one that is being saved takes its time, it grows by
+// what is committed, and nothing else does: Host.SaveFailed tells. The clone of
+// a state that could not be saved is let go at once.
 package replica

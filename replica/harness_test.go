@@ -104,6 +104,9 @@ type host struct {
 	answers map[uint64]outcome // proposals by tag, reads by ^tag
 	members core.Configuration
 	events  []core.Event
+	// What SaveFailed was told.
+	saveErrs []error
+	retries  []uint64
 	// onSend, when set, gets messages instead of sent.
 	onSend func(m *core.Message)
 	// appendErr, when set, fails appends.
@@ -231,6 +234,11 @@ func (n *host) Answer(a *Answer) {
 func (n *host) Members(c *core.Configuration) { n.members = *c }
 
 func (n *host) Event(e core.Event) { n.events = append(n.events, e) }
+
+func (n *host) SaveFailed(err error, retryTicks uint64) {
+	n.saveErrs = append(n.saveErrs, err)
+	n.retries = append(n.retries, retryTicks)
+}
 
 func (n *host) read(tag uint64) (outcome, bool) {
 	o, ok := n.answers[^tag]

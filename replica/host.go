@@ -24,8 +24,8 @@ type Host interface {
 
 	// Apply hands over work for the state machine. Tasks run in the order in
 	// which they were handed over, one at a time, whenever the host likes: it
-	// calls Task.Run with its state machine and then Replica.Applied, once for
-	// each task and in the same order. Only a task of kind TaskSave stands
+	// calls Task.Run with its state machine and then Replica.Applied, each once
+	// for each task and in the same order. Only a task of kind TaskSave stands
 	// outside the order: it does not touch the state machine, may take long, and
 	// may run and be reported beside all others. The task is the host's until
 	// Applied.
@@ -43,6 +43,15 @@ type Host interface {
 
 	// Event tells of something that an operator would like to know.
 	Event(e core.Event)
+
+	// SaveFailed says that a snapshot of this replica's own could not be saved.
+	// The replica goes on, and keeps its log, in memory and on disk; it tries
+	// again after so many ticks, which are more from one failure to the next, up
+	// to 64 times the least election timeout. Until one succeeds, the log grows by
+	// what is committed: the operator has to see to it that there is room. A host
+	// that has made room may call Replica.TakeSnapshot once it is out of the
+	// call.
+	SaveFailed(err error, retryTicks uint64)
 }
 
 // AnswerKind says how much is known about a proposal or a read.

@@ -20,9 +20,9 @@ import (
 //	└─────────────┘      survive, and of the H's the third one does
 //
 // Its fault model: a write is there whole or not at all; what was synced stays
-// as it is; Sync makes durable what it says and perhaps nothing else. A crash
-// of the process alone loses nothing that was appended, except for snapshots
-// on their way in or saved and not published.
+// as it is, unless RollBack or Damage is called; Sync makes durable what it says
+// and perhaps nothing else. A crash of the process alone loses nothing that was
+// appended, except for snapshots on their way in or saved and not published.
 type Memory struct {
 	boot    core.Boot
 	durable image
@@ -61,6 +61,19 @@ type memorySnapshot struct {
 	data []byte
 }
 
+// newMemorySnapshot copies all of s: its slices are its owner's.
+func newMemorySnapshot(s *core.Snapshot) *memorySnapshot {
+	k := &memorySnapshot{Snapshot: *s}
+	k.Configuration = cloneConfiguration(s.Configuration)
+	return k
+}
+
+func cloneConfiguration(c core.Configuration) core.Configuration {
+	c.Voters, c.Outgoing, c.Learners = slices.Clone(c.Voters), slices.Clone(c.Outgoing), slices.Clone(c.Learners)
+	c.Members, c.Planned = slices.Clone(c.Members), slices.Clone(c.Planned)
+	return c
+}
+
 // memoryWrite is what is kept of a Write.
 type memoryWrite struct {
 	seq      uint64
@@ -80,6 +93,7 @@ type memoryWrite struct {
 // the given members.
 func NewMemory(founding core.Configuration) *Memory {
 	m := &Memory{}
+	founding = cloneConfiguration(founding)
 	m.durable.snapshots = []*memorySnapshot{{Snapshot: core.Snapshot{Configuration: founding}}}
 	return m
 }
@@ -99,6 +113,12 @@ func (m *Memory) Open() (Opened, error) {
 	})
 	if err != nil {
 		return Opened{}, err
+	}
+	if latest.Index > 0 {
+		var sum Sum
+		if sum.Write(latest.data); sum.Sum64() != latest.Sum {
+			return Opened{}, ErrCorrupt
+		}
 	}
 	m.boot++
 	d.snapshots = append(d.snapshots[:0], latest)
@@ -204,7 +224,7 @@ func (m *Memory) appendSnapshot(w *Write) (*memorySnapshot, error) {
 	}
 	c := &w.Chunk
 	if c.Offset == 0 {
-		m.incoming = &memorySnapshot{Snapshot: c.Snapshot}
+		m.incoming = newMemorySnapshot(&c.Snapshot)
 	}
 	s := m.incoming
 	if s == nil || !s.Same(&c.Snapshot) || c.Offset != uint64(len(s.data)) {
@@ -335,7 +355,8 @@ func (m *Memory) SaveSnapshot(s *core.Snapshot, src io.WriterTo) error {
 		return err
 	}
 	s.Size, s.Sum = p.sum.Size(), p.sum.Sum64()
-	m.saved = &memorySnapshot{Snapshot: *s, data: p.data}
+	m.saved = newMemorySnapshot(s)
+	m.saved.data = p.data
 	return nil
 }
 
@@ -398,6 +419,64 @@ func (m *Memory) PowerLoss(keepLogs, keepHard int) {
 	m.logs, m.hards = 0, 0
 	m.incoming, m.saved = nil, nil
 	m.opened = false
+}
+
+// Backup is a copy of what is durable on a disk.
+type Backup struct {
+	boot    core.Boot
+	durable image
+}
+
+// Backup copies what is durable now.
+func (m *Memory) Backup() *Backup { return &Backup{m.boot, m.durable.clone()} }
+
+// clone shares no more than what never changes.
+func (d *image) clone() image {
+	c := *d
+	c.log, c.snapshots = slices.Clone(d.log), slices.Clone(d.snapshots)
+	return c
+}
+
+// RollBack makes the disk what it was when b was made, or with b nil an empty
+// one that knows of no cluster; its boot number too, unless keepBoot. To be
+// called when no process uses it: it is what an operator does, and what no
+// Storage promises to hide. Next comes Open.
+func (m *Memory) RollBack(b *Backup, keepBoot bool) {
+	boot := m.boot
+	*m = *NewMemory(core.Configuration{})
+	if b != nil {
+		m.boot, m.durable = b.boot, b.durable.clone()
+	}
+	if keepBoot {
+		m.boot = boot
+	}
+}
+
+// Damage changes one byte of what is durable, in the log or, if that is empty, in
+// the latest snapshot: where says which. It reports false if there is none. To be
+// called when no process uses the disk. Next comes Open, which refuses it.
+func (m *Memory) Damage(where uint64) bool {
+	d := &m.durable
+	var with []int
+	for i := range d.log {
+		if len(d.log[i].Data) > 0 {
+			with = append(with, i)
+		}
+	}
+	if n := uint64(len(with)); n > 0 {
+		e := &d.log[with[where%n]]
+		e.Data = slices.Clone(e.Data) // others hold the same bytes
+		e.Data[where/n%uint64(len(e.Data))] ^= 1
+		return true
+	}
+	s := *d.latest() // a backup may hold the same
+	if len(s.data) == 0 {
+		return false
+	}
+	s.data = slices.Clone(s.data)
+	d.snapshots[len(d.snapshots)-1] = &s
+	s.data[where%uint64(len(s.data))] ^= 1
+	return true
 }
 
 // Durable is what a start would find if power were lost now and nothing but

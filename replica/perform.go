@@ -177,6 +177,10 @@ func (r *Replica) performApplied(t *Task) {
 	kind, index := t.Kind, t.Index
 	switch kind {
 	case TaskApply, TaskQuery:
+		if t.err != nil {
+			r.giveUpTask(t)
+			break
+		}
 		begin := 0
 		for i := range t.waiters {
 			w := &t.waiters[i]
@@ -208,6 +212,20 @@ func (r *Replica) performApplied(t *Task) {
 	case TaskQuery:
 		r.handQueries()
 	}
+}
+
+// giveUpTask answers those who wait for a task that was not done, because the
+// state machine could not be restored before it.
+func (r *Replica) giveUpTask(t *Task) {
+	for i := range t.waiters {
+		if t.Kind == TaskQuery {
+			r.refuse(t.waiters[i].tag, true, core.RefusedHalted, 0)
+		} else {
+			r.answer = Answer{Tag: t.waiters[i].tag, Kind: AnswerUnknown, Leader: r.leader}
+			r.host.Answer(&r.answer)
+		}
+	}
+	r.halt(HaltRestore, t.err)
 }
 
 // handPage hands committed entries to the state machine, and with them those
@@ -252,8 +270,10 @@ func (r *Replica) handQueries() {
 // what was handed over up to now.
 func (r *Replica) hand(t *Task) {
 	t.Index = r.handed
-	t.out = true
-	if t.Kind != TaskSave {
+	t.stage = taskHanded
+	if t.Kind == TaskSave {
+		r.snapshots.save = t
+	} else {
 		*r.tasks.push() = t
 	}
 	r.host.Apply(t)
@@ -342,7 +362,7 @@ func (r *Replica) takeTask(kind TaskKind) *Task {
 		t = &Task{}
 	}
 	t.Kind = kind
-	t.storage = r.storage
+	t.storage, t.spoilt = r.storage, &r.spoilt
 	return t
 }
 

@@ -48,7 +48,8 @@ type Replica struct {
 	// run.
 	tasks     ring[*Task]
 	handed    core.Index
-	queryOut  bool // a TaskQuery is among the tasks
+	queryOut  bool  // a TaskQuery is among the tasks
+	spoilt    error // see Task; whoever runs tasks may touch it, nobody else
 	snapshots snapshots
 	pending   pending
 	reads     reads
@@ -114,6 +115,7 @@ func (r *Replica) Tick(n, jitter uint32, hasJitter bool) {
 	}
 	_ = r.step()
 	r.refuseOverdue(n)
+	r.tickSnapshots(n)
 }
 
 // refuseOverdue answers the reads that were confirmed an upper election timeout
@@ -148,10 +150,14 @@ func (r *Replica) Receive(m *core.Message) error {
 // own accord: a host may sleep that long and bring the ticks at once, as long
 // as it brings those that it owes before anything else that happens.
 func (r *Replica) NextDeadline() uint32 {
+	next := uint64(r.core.NextDeadline())
 	if deadline, waits := r.reads.deadline(2 * uint64(r.electionTicks)); waits {
-		return uint32(min(uint64(r.core.NextDeadline()), deadline))
+		next = min(next, deadline)
 	}
-	return r.core.NextDeadline()
+	if r.snapshots.failed() {
+		next = min(next, max(r.snapshots.retryTicks, 1))
+	}
+	return uint32(next)
 }
 
 // Propose asks for a command to be applied. Tags are the caller's; those of
@@ -290,17 +296,41 @@ func (r *Replica) Completed(seq uint64, err error) {
 	}
 }
 
-// Applied says that the task has run; it is the replica's again.
+// Applied says that the task has run; it is the replica's again. The replica
+// halts if it has not, or was reported before, or comes out of turn: nobody gets
+// an answer that the state machine has not given.
 func (r *Replica) Applied(t *Task) {
-	if !t.out || t.Kind != TaskSave && *r.tasks.front() != t {
-		r.halt(HaltHost, fmt.Errorf("%v task reported out of turn", t.Kind))
+	if wrong := r.checkReport(t); wrong != "" {
+		kind := TaskKind(0)
+		if t != nil {
+			kind = t.Kind
+		}
+		r.halt(HaltHost, fmt.Errorf("%v task %s", kind, wrong))
 		return
 	}
-	t.out = false
-	if t.Kind != TaskSave {
+	t.stage = taskIdle
+	if t.Kind == TaskSave {
+		r.snapshots.save = nil
+	} else {
 		r.tasks.pop()
 	}
 	r.performApplied(t)
+}
+
+// checkReport says what is wrong with the report of a task, if anything is.
+func (r *Replica) checkReport(t *Task) string {
+	switch {
+	case t == nil || t.stage == taskIdle:
+		return "reported that is not with the host: twice?"
+	case t.misrun:
+		return "run twice, or after it was reported"
+	case t.stage != taskRan:
+		return "reported before it was run: the one before it twice?"
+	case t.Kind == TaskSave && r.snapshots.save != t,
+		t.Kind != TaskSave && (r.tasks.len() == 0 || *r.tasks.front() != t):
+		return "reported out of turn"
+	}
+	return ""
 }
 
 // Core is the inspector's access: to look, not to Step.
@@ -322,8 +352,6 @@ const (
 	HaltRead
 	// HaltRestore: the state machine can not be restored from its snapshot.
 	HaltRestore
-	// HaltSave: a snapshot of the state machine can not be saved.
-	HaltSave
 	// HaltCore: the core has halted.
 	HaltCore
 	// HaltHost: the host reported something that was not asked for.
@@ -331,7 +359,7 @@ const (
 )
 
 var haltNames = [...]string{"none", "storage failed", "snapshot not readable", "snapshot not restored",
-	"snapshot not saved", "core halted", "host out of order"}
+	"core halted", "host out of order"}
 
 func (h HaltReason) String() string {
 	if int(h) < len(haltNames) {

@@ -424,6 +424,8 @@ func (l *loop) Answer(a *Answer)              { l.answers++ }
 func (l *loop) Members(c *core.Configuration) {}
 func (l *loop) Event(e core.Event)            {}
 
+func (l *loop) SaveFailed(err error, _ uint64) { panic(err) }
+
 // Send answers entries at once, as a peer with a fast disk.
 func (l *loop) Send(m *core.Message) {
 	l.voteRound = m.RequestVote.Round

@@ -22,7 +22,12 @@ import (
 type snapshots struct {
 	latest core.Index // of the latest one that is durable
 	taking bool       // one of this replica's own is on its way
+	save   *Task      // the TaskSave that is with the host
 	bytes  uint64     // of the entries handed over since the last one
+	// After saves that failed, one after another: how many, and after how many
+	// ticks the next one is tried.
+	failures   uint32
+	retryTicks uint64
 	// later are snapshots that the core has released while a task to restore
 	// them was still out.
 	later []core.Snapshot
@@ -32,14 +37,51 @@ type snapshots struct {
 // over, when enough has been applied since the last one.
 func (r *Replica) maybeTakeSnapshot() {
 	s := &r.snapshots
-	if r.options.SnapshotBytes != 0 && s.bytes >= r.options.SnapshotBytes {
+	if r.options.SnapshotBytes != 0 && s.bytes >= r.options.SnapshotBytes && !s.failed() {
 		r.TakeSnapshot()
 	}
 }
 
+// retryFactorMax bounds the time between a snapshot that could not be saved and
+// the next one, in election timeouts.
+const retryFactorMax = 64
+
+// failed says that the last snapshot could not be saved, and another one is to
+// be taken.
+func (s *snapshots) failed() bool { return s.failures > 0 && !s.taking }
+
+// saveFailed keeps the log as it is, and has a snapshot taken again after a
+// time that doubles from one failure to the next: two election timeouts at
+// first, 64 at most.
+func (r *Replica) saveFailed(t *Task) {
+	s := &r.snapshots
+	s.taking = false
+	factor := uint64(retryFactorMax)
+	if s.failures < 5 {
+		factor = 2 << s.failures
+	}
+	s.failures++
+	s.retryTicks = factor * uint64(r.electionTicks)
+	r.host.SaveFailed(fmt.Errorf("replica: snapshot %v not saved: %w", t.Snapshot.EntryID, t.err), s.retryTicks)
+}
+
+// tickSnapshots takes a snapshot again, when it is time to. If the leader's has
+// replaced the state meanwhile, there may be nothing to take.
+func (r *Replica) tickSnapshots(n uint32) {
+	s := &r.snapshots
+	if !s.failed() {
+		return
+	}
+	s.retryTicks -= min(s.retryTicks, uint64(n))
+	if s.retryTicks == 0 && !r.TakeSnapshot() {
+		s.failures = 0
+	}
+}
+
 // TakeSnapshot begins a snapshot of the state as of the last entry handed
-// over. It reports false if there is nothing new to take, one is under way
-// already, or this replica is new and does not know yet who its members are.
+// over, at once, also after one that could not be saved. It reports false if
+// there is nothing new to take, one is under way already, or this replica is
+// new and does not know yet who its members are.
 func (r *Replica) TakeSnapshot() bool {
 	s := &r.snapshots
 	// What has been handed over is in the core's log still: only a snapshot at
@@ -94,9 +136,10 @@ func (r *Replica) snapshotStage(t *Task) *Task {
 		return nil
 	case TaskSave:
 		if t.err != nil {
-			r.halt(HaltSave, fmt.Errorf("snapshot %v: %w", t.Snapshot.EntryID, t.err))
+			r.saveFailed(t)
 			return t
 		}
+		r.snapshots.failures = 0
 		w := r.takeWrite()
 		w.PublishSet, w.Publish = true, t.Snapshot
 		r.submit(w)

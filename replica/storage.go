@@ -48,7 +48,9 @@ type Storage interface {
 	// position in s, in pieces of bounded size, sets s.Size and s.Sum, and makes
 	// the bytes durable. A write with Publish then makes it the latest snapshot;
 	// until then it is nothing, and gone after a crash or with the next
-	// SaveSnapshot.
+	// SaveSnapshot. An error, be it src's or the disk's, says that there is none
+	// such, and of everything else nothing: it is as it was, and the next
+	// SaveSnapshot may succeed.
 	SaveSnapshot(s *core.Snapshot, src io.WriterTo) error
 
 	// ReadSnapshot fills p with the bytes of a durable snapshot from offset on

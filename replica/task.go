@@ -46,13 +46,29 @@ type Task struct {
 	Index core.Index
 
 	storage Storage
+	// spoilt is the error of a restore that failed, and shared by all tasks of a
+	// replica: the state machine is of no use after that, to anyone.
+	spoilt  *error
 	waiters []waiter    // TaskApply: who waits, in the order of the entries; TaskQuery: who asks
 	replies []byte      // arena of the waiters' replies
 	scratch []byte      // replies that nobody waits for
 	source  io.WriterTo // from TaskSnapshot to TaskSave
 	err     error
-	out     bool // handed over and not reported yet
+	stage   taskStage
+	// misrun: the host has run it when it was not handed over, or twice. It is
+	// kept until someone is told.
+	misrun bool
 }
+
+// taskStage is where a task is. A host that reports one twice, or reports one
+// that it has not run, is found out by it, even when the task is in use again.
+type taskStage uint8
+
+const (
+	taskIdle   taskStage = iota // the replica's
+	taskHanded                  // the host's, which has not run it
+	taskRan                     // the host's, which has
+)
 
 // waiter is a tag that gets its answer from a task. An apply task's waiter
 // stands at entry; a query's brings its query along.
@@ -95,9 +111,24 @@ func (t *Task) Queries() int {
 	return len(t.waiters)
 }
 
+// Err is what went wrong when the task ran: a TaskRestore or a TaskSave can
+// fail, and what comes after a restore that failed is not done. The replica deals
+// with it when the task is reported.
+func (t *Task) Err() error { return t.err }
+
 // Run does the work: on sm, or for TaskSave on the storage. Only the host
-// calls it, once, with its state machine.
+// calls it, once, with its state machine. A second call does nothing, and the
+// replica halts when it hears of the task.
 func (t *Task) Run(sm StateMachine) {
+	if t.stage != taskHanded {
+		t.misrun = true
+		return
+	}
+	t.stage = taskRan
+	if t.Kind != TaskSave && *t.spoilt != nil {
+		t.err = *t.spoilt
+		return
+	}
 	switch t.Kind {
 	case TaskApply:
 		w := 0
@@ -125,6 +156,7 @@ func (t *Task) Run(sm StateMachine) {
 		}
 	case TaskRestore:
 		t.err = t.restore(sm)
+		*t.spoilt = t.err
 	case TaskSnapshot:
 		t.source = sm.Snapshot()
 	case TaskSave:
@@ -152,6 +184,7 @@ const arenaKeepBytes = 1 << 20
 func (t *Task) reset() {
 	clear(t.waiters)
 	*t = Task{
+		misrun:  t.misrun,
 		waiters: t.waiters[:0],
 		replies: keepArena(t.replies),
 		scratch: keepArena(t.scratch),

@@ -75,6 +75,8 @@ type checkerView interface {
 	// repeated says whether the last command that replica i's state machine was
 	// given had no effect, because it had it before or can not have it any more.
 	repeated(i int) bool
+	// there says whether replica i is installed, and was not taken away.
+	there(i int) bool
 }
 
 // inspector is a replica's core, to look at.
@@ -100,6 +102,7 @@ type durableView interface {
 //
 // The calls, in their order for one replica:
 //
+//	onLost        its disk has forgotten what it promised
 //	onRestart     it has started, for the first time or again
 //	onReceive     a message, undamaged, is about to be handed to it
 //	onPropose     so is a proposal
@@ -156,7 +159,10 @@ type checker struct {
 type looked struct {
 	id   core.ReplicaID
 	core inspector // nil: it is down
-	disk durableView
+	lost bool      // its disk has forgotten what it promised
+	// nobody: it starts without knowing the founding members.
+	nobody bool
+	disk   durableView
 
 	st core.Status
 	// digests are those of its log, by index, valid from First-1 to Last.
@@ -956,6 +962,15 @@ func (c *checker) onRestart(i int) {
 	c.look(i)
 }
 
+// onLost: the disk of replica i, which is down, has forgotten what it promised,
+// and perhaps who the members are: it is bound by nothing any more.
+func (c *checker) onLost(i int, nobody bool) {
+	r := &c.replicas[i]
+	r.lost, r.nobody = true, nobody
+	r.spoken = 0
+	clear(r.votes)
+}
+
 // onCrash: the process of replica i has ended; what it had written is there.
 func (c *checker) onCrash(i int) { c.down(i, false) }
 
@@ -998,7 +1013,7 @@ func (c *checker) converged(leader int, l links) bool {
 	want, members := &c.replicas[leader].st, c.page(leader).members
 	for i := range c.replicas {
 		r := &c.replicas[i]
-		if r.core == nil || members>>i&1 == 0 || !l.both(leader, i) {
+		if r.core == nil || r.lost || members>>i&1 == 0 || !l.both(leader, i) {
 			continue
 		}
 		if r.st.LastDigest != want.LastDigest || r.st.Last != want.Last ||
@@ -1015,7 +1030,7 @@ func (c *checker) standings(to []standing) []standing {
 		r := &c.replicas[i]
 		to = append(to, standing{
 			ID:            r.id,
-			Up:            r.core != nil,
+			Up:            r.core != nil && !r.lost,
 			Last:          r.disk.Durable().Last,
 			Configuration: *c.configuration(i),
 			MayStand:      c.mayStand(i, r.st.Commit),

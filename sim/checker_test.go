@@ -198,7 +198,9 @@ func (w *fakeWorld) inspect(i int) inspector       { return w.cores[i] }
 func (w *fakeWorld) durable(i int) durableView     { return w.disks[i] }
 func (w *fakeWorld) state(i int) uint64            { return w.states[i] }
 func (w *fakeWorld) revision(i int) (uint64, bool) { return w.revisions[i], true }
-func (w *fakeWorld) repeated(i int) bool           { return w.repeat }
+func (w *fakeWorld) there(int) bool                { return true }
+
+func (w *fakeWorld) repeated(i int) bool { return w.repeat }
 
 // The cluster as it should be, in steps as small as tests need them.
 

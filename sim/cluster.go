@@ -42,6 +42,8 @@ type host struct {
 	// What the operator has done to it, and what it has told.
 	resigned bool // this process was asked not to lead any more
 	retired  bool // it was taken away for good
+	out      bool // its disk is gone, or no process may start on it
+	lost     bool // it has started on a disk that has forgotten what it promised
 	joined   bool // it knows of a configuration that it is a member of
 	stalled  bool // it has said that its disk stands still
 	// Its latest configuration and to whom it hands over, as last seen.
@@ -83,6 +85,9 @@ func (w *world) newHosts() {
 		h.w, h.index, h.id = w, i, core.ReplicaID(i+1)
 		h.jitter = w.stream("jitter", i, 0)
 		h.disk.device = device{DiskScenario: s.Disk, stream: w.stream("disk", i, 0)}
+		if h.index+1 == s.SlowDisk.Replica {
+			h.disk.leastNanos = s.SlowDisk.SyncNanos
+		}
 		members := core.Configuration{}
 		if i < s.Replicas {
 			members = founding
@@ -124,7 +129,7 @@ func (w *world) drift(i int) uint64 {
 // start starts a process on what the disk holds.
 func (h *host) start() {
 	w := h.w
-	if h.replica != nil || h.retired {
+	if h.replica != nil || h.retired || h.out {
 		return
 	}
 	h.incarnation++
@@ -148,9 +153,11 @@ func (h *host) start() {
 		HeartbeatTicks: w.scenario.HeartbeatTicks,
 		Jitter:         h.drawJitter(),
 		Limits:         core.Limits(w.scenario.Limits),
-	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, h.disk.storage(), h)
+	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, storage{h.disk.storage(), h}, h)
 	if err != nil {
-		w.failAt(Safety, h.index, "Recovery", err.Error())
+		if !w.loss.refused(h, err) {
+			w.failAt(Safety, h.index, "Recovery", err.Error())
+		}
 		return
 	}
 	h.replica = r
@@ -346,6 +353,10 @@ func (h *host) dispatch(e *event) {
 		t := h.applier.saves.pop()
 		h.traceTask(t)
 		t.Run(&h.machine)
+		if t.Err() == nil && h.disk.saveFailed {
+			h.w.mark(MarkSavedAfterFailure)
+		}
+		h.disk.saveFailed = t.Err() != nil
 		h.replica.Applied(t)
 	case eventBatch:
 		h.propose(h.batch)
@@ -385,6 +396,9 @@ func (h *host) startTask() bool {
 		return false
 	}
 	t := a.takes(h.w, a.tasks.front().Bytes())
+	if a.tasks.front().Kind == replica.TaskRestore {
+		t += h.w.restoreNanos
+	}
 	if t == 0 {
 		return true
 	}
@@ -401,15 +415,19 @@ func (h *host) runTask() {
 	t.Run(&h.machine)
 	h.machine.task = nil
 	h.traceTask(t)
-	switch kind {
-	case replica.TaskApply, replica.TaskRestore:
+	switch {
+	case kind == replica.TaskApply, kind == replica.TaskRestore && t.Err() == nil:
 		h.machine.applied = t.Index
 		h.w.invariants.stirred = true
 	}
-	if kind == replica.TaskRestore && h.w.failure == nil {
+	if kind == replica.TaskRestore && t.Err() == nil && h.w.failure == nil {
 		h.w.checker.onInstall(h.index, t.Snapshot)
 	}
+	err := t.Err()
 	h.replica.Applied(t)
+	if err != nil && kind == replica.TaskRestore && h.disk.unreadable {
+		h.tellUnreadable(err)
+	}
 }
 
 func (h *host) traceTask(t *replica.Task) {
@@ -443,6 +461,9 @@ func (w *world) look(h *host) {
 	}
 	if now.role == core.RoleLeader && (h.role.role != core.RoleLeader || h.role.term != now.term) {
 		w.result.LeaderChanges++
+		if h.index+1 == w.scenario.SlowDisk.Replica {
+			w.mark(MarkSlowDiskLeads)
+		}
 		w.saw(triggerLeader, h)
 	} else if now.role == core.RoleCandidate && h.role.role != core.RoleCandidate {
 		w.saw(triggerCandidate, h)
@@ -493,12 +514,17 @@ func (h *host) Event(e core.Event) {
 		w.operator.heardRemoved(int(e.Replica) - 1)
 	case core.EventDiskStalled:
 		h.stalled = true
+	case core.EventDiskLost:
+		w.loss.told(h, e.Replica)
 	case core.EventHandover:
 		if h.stalled {
 			w.mark(MarkDiskStallHandover)
 		}
 	}
 }
+
+// SaveFailed implements replica.Host.
+func (h *host) SaveFailed(error, uint64) { h.w.mark(MarkSaveFailed) }
 
 // Send implements replica.Host: the message becomes bytes, and the network
 // says when and how often they arrive.
@@ -630,6 +656,9 @@ func (h *host) Submit(wr *replica.Write) {
 	w.checker.onSubmit(h.index, wr)
 	if wr.ChunkSet && wr.Chunk.Last && !wr.SnapshotFailed {
 		w.result.SnapshotsInstalled++
+		if wr.Chunk.Snapshot.Size >= hugeBytes {
+			w.mark(MarkSnapshotHuge)
+		}
 	}
 }
 
@@ -675,10 +704,22 @@ func (m *witness) Apply(index, time uint64, command, reply []byte) []byte {
 func (m *witness) Query(query, reply []byte) []byte { return m.machine.Query(query, reply) }
 
 // Snapshot implements replica.StateMachine.
-func (m *witness) Snapshot() io.WriterTo { return m.machine.Snapshot() }
+func (m *witness) Snapshot() io.WriterTo {
+	if n := m.h.w.scenario.HugeBytes; n > 0 {
+		return huge{m.machine.Snapshot(), n}
+	}
+	return m.machine.Snapshot()
+}
 
 // Restore implements replica.StateMachine.
-func (m *witness) Restore(r io.Reader) error { return m.machine.Restore(r) }
+func (m *witness) Restore(r io.Reader) error {
+	if n := m.h.w.scenario.HugeBytes; n > 0 {
+		if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil {
+			return err
+		}
+	}
+	return m.machine.Restore(r)
+}
 
 // Digest implements replica.StateMachine.
 func (m *witness) Digest() uint64 { return m.machine.Digest() }

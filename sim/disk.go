@@ -17,8 +17,8 @@ import (
 // are durable and not known to be (the completion waits for a paused process),
 // that are being synced, and that are only appended. A sync takes the
 // scenario's time, now and then many times as long, for a while always so many
-// times as long, or nothing comes back at all until a stall is over. It never
-// says so too early. It may fail, and what is not durable by then may be lost as
+// times as long, or nothing comes back at all until a stall is over. One disk may
+// be slow for ever. A sync never ends too early. It may fail, and what is not durable by then may be lost as
 // with a power loss: the process has to end, and nothing that it says after that
 // is to be relied on.
 //
@@ -36,6 +36,8 @@ type device struct {
 	slowFactor   uint64
 	stalledUntil uint64
 	failing      bool // the next sync fails
+	// leastNanos is what everything takes at least, for ever.
+	leastNanos uint64
 }
 
 // takes is how long a piece of work of so many bytes takes from now on.
@@ -50,7 +52,7 @@ func (d *device) takes(w *world, bytes uint64) uint64 {
 	if w.now+t < d.stalledUntil {
 		t = d.stalledUntil - w.now
 	}
-	return t
+	return max(t, d.leastNanos)
 }
 
 // plan lets the piece of work under way end after so many nanoseconds.
@@ -68,7 +70,16 @@ func (d *device) heal(most uint64) {
 	d.Slow = 0
 	d.BaseNanos = min(d.BaseNanos, most/2)
 	d.NanosPerByte = 0
+	if !slowDiskStays {
+		d.leastNanos = 0
+	}
 }
+
+// slowDiskStays says that the disk that is slow for ever stays so when all
+// faults are over. It is off as long as the core takes a disk that is slow for
+// one that stands still: a leader hands over, and followers answer heartbeats,
+// only when their disks do.
+const slowDiskStays = false
 
 // disk is the Storage of a replica and what is under way on it. By Seq of
 // writes:
@@ -78,6 +89,11 @@ type disk struct {
 	device
 	memory *replica.Memory
 	own    *twin // what stands in for the memory, which runs beside it; or nil
+	// Until when no snapshot can be saved; and whether one that is to be restored
+	// can not be read.
+	savesFailUntil uint64
+	unreadable     bool
+	saveFailed     bool // the last one could not
 
 	told     uint64 // the replica knows that these are durable
 	synced   uint64

@@ -434,6 +434,8 @@ func TestLookout(t *testing.T) {
 		MarkClockJump, MarkTicksAtOnce, MarkLeaderPaused, MarkHardStateWithoutLog, MarkLogWithoutHardState,
 		MarkRetried, MarkRefusedThenApplied, MarkCommandFailed,
 		MarkReplicaJoined, MarkDiskStallHandover, MarkResigned, MarkCampaignAsked, MarkRemovedStopped,
+		MarkSaveFailed, MarkSavedAfterFailure, MarkRestoreFailed, MarkSnapshotHuge, MarkClockLeap, MarkSlowDiskLeads,
+		MarkDiskWiped, MarkDiskRolledBack, MarkDamageRefused, MarkLostRemoved,
 	} {
 		tried[m] = true
 	}

@@ -17,8 +17,11 @@ type Mark uint8
 // and messages anyway. Those that only others can see are set by them:
 //
 //	client.go    MarkRetried, MarkRefusedThenApplied
-//	cluster.go   MarkTicksAtOnce, MarkCommandFailed, MarkReplicaJoined, MarkDiskStallHandover
+//	cluster.go   MarkTicksAtOnce, MarkCommandFailed, MarkReplicaJoined, MarkDiskStallHandover, MarkSaveFailed,
+//	             MarkSavedAfterFailure, MarkSnapshotHuge, MarkSlowDiskLeads
+//	mishap.go    MarkRestoreFailed, MarkClockLeap
 //	disk.go      MarkHardStateWithoutLog, MarkLogWithoutHardState
+//	loss.go      MarkDiskWiped, MarkDiskRolledBack, MarkDamageRefused, MarkLostRemoved
 //	nemesis.go   MarkClockJump, MarkLeaderPaused
 //	operator.go  MarkResigned, MarkCampaignAsked, MarkRemovedStopped
 const (
@@ -98,6 +101,10 @@ const (
 	MarkElectionEmptyLog
 	MarkAppliedWhileSaving
 	MarkDownWhileSaving
+	MarkSaveFailed
+	MarkSavedAfterFailure
+	MarkRestoreFailed
+	MarkSnapshotHuge
 
 	// Reads.
 	MarkReadBeforeOwnCommit
@@ -137,11 +144,17 @@ const (
 	MarkPowerLossLeader
 	MarkRestartUncommitted
 	MarkAllRestarted
+	MarkDiskWiped
+	MarkDiskRolledBack
+	MarkDamageRefused
+	MarkLostRemoved
 
 	// Clocks and processes.
 	MarkClockJump
 	MarkTicksAtOnce
 	MarkLeaderPaused
+	MarkClockLeap
+	MarkSlowDiskLeads
 
 	// Members change.
 	MarkConfigurationAppended
@@ -293,6 +306,10 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkAppliedWhileSaving:   {"applied-while-saving", "B114", "a command was applied while a snapshot was being saved"},
 	MarkDownWhileSaving:      {"down-while-saving", "B129", "a replica went down while a snapshot was being saved"},
 
+	MarkSaveFailed:          {"save-failed", "", "a snapshot of a replica's own could not be saved"},
+	MarkSavedAfterFailure:   {"saved-after-failure", "", "a replica saved a snapshot after it had failed to"},
+	MarkRestoreFailed:       {"restore-failed", "", "a state machine could not be restored, as its snapshot could not be read"},
+	MarkSnapshotHuge:        {"snapshot-huge", "", "a snapshot of 64 KiB or more was installed"},
 	MarkReadBeforeOwnCommit: {"read-before-own-commit", "B072", "a leader got a read before it had committed in its term"},
 	MarkReadLeadershipLost:  {"read-leadership-lost", "B139 B142", "a read waited while the leadership was lost"},
 	MarkReadWaitsForApply:   {"read-waits-for-apply", "B137 B204", "a read was asked of a replica that had not applied all it knew to be committed"},
@@ -328,9 +345,17 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkRestartUncommitted:  {"restart-uncommitted", "B226", "a replica restarted with uncommitted entries in its log"},
 	MarkAllRestarted:        {"all-restarted", "B228", "all replicas were down, and started again"},
 
+	MarkDiskWiped:      {"disk-wiped", "", "a voter started on an empty disk"},
+	MarkDiskRolledBack: {"disk-rolled-back", "", "a voter started on a backup of its disk"},
+	MarkDamageRefused:  {"damage-refused", "", "a start was refused because the disk was damaged"},
+	MarkLostRemoved:    {"lost-removed", "", "a replica whose disk was lost was removed and taken away"},
+
 	MarkClockJump:    {"clock-jump", "", "a clock jumped by more than an election timeout"},
 	MarkTicksAtOnce:  {"ticks-at-once", "", "a replica got many ticks at once"},
 	MarkLeaderPaused: {"leader-paused", "B136", "a leader was paused for longer than an election timeout"},
+
+	MarkClockLeap:     {"clock-leap", "", "a clock went forward by hours"},
+	MarkSlowDiskLeads: {"slow-disk-leads", "", "the replica with the slow disk was elected"},
 
 	MarkConfigurationAppended:              {"configuration-appended", "B086", "a leader appended a configuration"},
 	MarkConfigurationTruncated:             {"configuration-truncated", "B083", "a configuration at the end of a log was replaced"},

@@ -67,7 +67,7 @@ func (c *checker) firstPage(i int, base core.Index) int32 {
 	switch {
 	case base > 0:
 		return c.committedPage(base)
-	case c.configurations[pageFounding].members>>i&1 != 0:
+	case c.configurations[pageFounding].members>>i&1 != 0 && !c.replicas[i].nobody:
 		return pageFounding
 	}
 	return pageNobody

@@ -55,6 +55,16 @@ const (
 	FaultClockStop
 	FaultClockJump
 
+	// Those of mishap.go, which the nemesis does not begin.
+	FaultSaveFail    // snapshots can not be saved
+	FaultRestoreFail // a snapshot can not be read when it is to be restored
+	FaultClockLeap   // a clock goes forward by hours
+
+	// Those of loss.go: one at most in a run.
+	FaultDiskWiped      // a replica starts on an empty disk
+	FaultDiskRolledBack // or on a backup of its own
+	FaultDiskDamaged    // a byte of what was synced is another one
+
 	FaultCount
 )
 
@@ -65,6 +75,8 @@ var FaultNames = [FaultCount]string{
 	"crash", "power-one", "power-minority", "power-majority", "power-all", "pause",
 	"disk-slow", "disk-stall", "disk-fail", "apply-slow", "apply-stall",
 	"clock-fast", "clock-slow", "clock-stop", "clock-jump",
+	"save-fail", "restore-fail", "clock-leap",
+	"disk-wiped", "disk-rolled-back", "disk-damaged",
 }
 
 func (k FaultKind) String() string {
@@ -174,7 +186,7 @@ func (n *nemesis) begin(w *world) {
 	weights := []uint32{1}
 	n.kinds = []FaultKind{FaultCount}
 	for k := range FaultCount {
-		if !s.Faults.Has(k) || packetFaults>>k&1 != 0 || len(w.hosts) == 1 && soleExempt>>k&1 != 0 {
+		if !s.Faults.Has(k) || (packetFaults|mishaps|losses)>>k&1 != 0 || len(w.hosts) == 1 && soleExempt>>k&1 != 0 {
 			continue
 		}
 		n.kinds = append(n.kinds, k)

@@ -124,7 +124,7 @@ func (c *checker) checkTimeoutNow(i int, m *core.Message) {
 		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over with a log that ends in %v; its own ends in %v", m.To, last, r.st.Last)
 	case c.replicas[to].st.Term > m.Term:
 		// Another leader may have cut its log since; the request comes too late.
-	case !c.holdsDurably(to, last.Index, r.st.LastDigest):
+	case !c.replicas[to].lost && !c.holdsDurably(to, last.Index, r.st.LastDigest):
 		c.fail(i, PropertyTrueMessages, "it asks replica %d to take over with a log that ends in %v; on that one's disk it ends in %v",
 			m.To, last, c.replicas[to].disk.Durable().Last)
 	}

@@ -12,6 +12,8 @@
 //	storage.go     disks that are not the simulator's
 //	nemesis.go     what goes wrong, when, and to whom
 //	directed.go    what goes wrong by hand, and scenarios from a file
+//	mishap.go      the same for what happens seldom
+//	loss.go        disks that are lost, rolled back or damaged
 //	operator.go    who changes members and hands leadership over
 //	client.go      clients, their requests and retries
 //	workload.go    what they ask for
@@ -218,7 +220,7 @@ func (w *world) build() {
 	w.scenario = s
 	w.sink = o.Trace
 	w.timeoutNanos = s.Traffic.TimeoutNanos
-	w.saveNanos = s.SaveNanos
+	w.saveNanos, w.restoreNanos = s.SaveNanos, s.RestoreNanos
 	if o.Workload != nil {
 		w.workload = o.Workload()
 	} else {
@@ -281,6 +283,8 @@ func (w *world) startHosts() {
 		w.touched(i)
 	}
 	w.nemesis.begin(w)
+	w.mishap.begin(w)
+	w.loss.begin(w)
 	w.operator.begin(w)
 	w.directed.begin(w)
 }
@@ -304,6 +308,8 @@ func (w *world) heal() {
 	w.recovery = recovery{HealedAt: w.now}
 	latency := max(s.heartbeatNanos()/2, 2)
 	w.nemesis.heal()
+	w.mishap.heal()
+	w.loss.heal()
 	w.operator.end()
 	w.directed.heal()
 	w.release(w.network.Heal(w.now, latency, nil))
@@ -311,7 +317,7 @@ func (w *world) heal() {
 	for i := range w.hosts {
 		w.hosts[i].heal()
 	}
-	w.saveNanos = min(w.saveNanos, s.TickNanos)
+	w.saveNanos, w.restoreNanos = min(w.saveNanos, s.TickNanos), min(w.restoreNanos, s.TickNanos)
 	w.startAll()
 	w.leaveCut()
 	w.timeoutNanos = min(w.timeoutNanos, 2*s.electionNanos())
@@ -347,11 +353,11 @@ func (w *world) startAll() {
 	// than one of the voters.
 	standings := w.checker.standings(nil)
 	for _, i := range order {
-		standings[i].Up = true
+		standings[i].Up = !w.hosts[i].out && !w.hosts[i].lost
 	}
 	for k, i := range order {
 		h := &w.hosts[i]
-		if k < leave {
+		if k < leave && standings[i].Up {
 			standings[i].Up = false
 			if !canStandStill(standings, allLinks(len(w.hosts))) {
 				h.stop(downCrash, w.nemesis.victims)
@@ -433,7 +439,7 @@ func (w *world) settled() bool {
 	for _, op := range c.Planned {
 		if op.Kind == confchange.Promote {
 			i := int(op.ID) - 1
-			if w.hosts[i].replica == nil || !w.links.both(l, i) {
+			if w.hosts[i].replica == nil || w.hosts[i].lost || !w.links.both(l, i) {
 				return true // all that is planned waits for this one, for ever
 			}
 			promotes = true

@@ -40,7 +40,13 @@ type Scenario struct {
 	Disk      DiskScenario `json:"disk"`
 	Applier   DiskScenario `json:"applier"`    // the state machine: per task and per byte
 	SaveNanos uint64       `json:"save_nanos"` // what it takes to save a snapshot
-	DriftPPM  uint32       `json:"drift_ppm"`  // clocks differ from true time by up to this many parts per million
+	// RestoreNanos is what it takes to restore one, beside what Applier says, and
+	// HugeBytes are added to what the state machine writes of each.
+	RestoreNanos uint64 `json:"restore_nanos,omitempty"`
+	HugeBytes    uint64 `json:"huge_bytes,omitempty"`
+	// SlowDisk is slow for ever, and moves.
+	SlowDisk SlowDiskScenario `json:"slow_disk,omitzero"`
+	DriftPPM uint32           `json:"drift_ppm"` // clocks differ from true time by up to this many parts per million
 	// Rates, unless empty, are how fast the clocks of the first replicas go, in
 	// millionths of true time, whatever DriftPPM says.
 	Rates []uint64 `json:"rates_ppm,omitempty"`
@@ -114,6 +120,13 @@ type DiskScenario struct {
 	// as long.
 	Slow       uint32 `json:"slow_per_10000"`
 	SlowFactor uint64 `json:"slow_factor"`
+}
+
+// SlowDiskScenario is one disk that is slow from beginning to end, also when all
+// faults are over: a cluster has to go on with it.
+type SlowDiskScenario struct {
+	Replica   int    `json:"replica"`    // its id; zero: none
+	SyncNanos uint64 `json:"sync_nanos"` // the least time that each sync takes
 }
 
 // TrafficScenario is what the clients do.
@@ -278,9 +291,9 @@ func (f Focus) faults() FaultSet {
 		{focusOneWay, []FaultKind{FaultOneWay, FaultBridge, FaultRing, FaultMatrix}},
 		{focusCrash, []FaultKind{FaultCrash}},
 		{focusPower, []FaultKind{FaultPowerOne, FaultPowerMinority, FaultPowerMajority, FaultPowerAll}},
-		{focusClock, []FaultKind{FaultClockFast, FaultClockSlow, FaultClockStop, FaultClockJump}},
+		{focusClock, []FaultKind{FaultClockFast, FaultClockSlow, FaultClockStop, FaultClockJump, FaultClockLeap}},
 		{focusPause, []FaultKind{FaultPause}},
-		{focusErrors, []FaultKind{FaultDiskFail}},
+		{focusErrors, []FaultKind{FaultDiskFail, FaultSaveFail, FaultRestoreFail}},
 		{focusDevices, []FaultKind{FaultDiskSlow, FaultDiskStall, FaultApplySlow, FaultApplyStall}},
 	} {
 		if f.has(l.letter) {
@@ -411,6 +424,15 @@ func (d draw) devices(s *Scenario, focus Focus) {
 	s.Applier.SlowFactor = d.magnitude("apply/factor", 2, 64)
 	s.SaveNanos = d.tight("save", 3, 4, 0, 100e3, timeout*2)
 	s.DriftPPM = uint32(d.tight("drift", 1, 2, 0, 10, 20_000))
+	if d.chance("save/slow", 1, 8) {
+		s.SaveNanos = d.magnitude("save/slow/nanos", timeout*2, timeout*64)
+	}
+	s.RestoreNanos = d.tight("restore", 1, 4, 0, 100e3, timeout*8)
+	s.HugeBytes = d.tight("huge", 1, 16, 0, 64<<10, 1<<20)
+	if d.chance("slow-disk", 1, 8) && s.Replicas >= 3 {
+		s.SlowDisk.Replica = 1 + int(d.between("slow-disk/replica", 0, uint64(s.Replicas-1)))
+		s.SlowDisk.SyncNanos = d.between("slow-disk/nanos", timeout*11/10, timeout*3)
+	}
 }
 
 func (d draw) links(s *Scenario, focus Focus) {
@@ -486,12 +508,13 @@ func (d draw) traffic(s *Scenario, focus Focus) {
 // that it takes a hundred pieces to send.
 func (d draw) sizes(s *Scenario) {
 	t := &s.Traffic
-	state := uint64(t.Keys+8*t.Clients) * uint64(t.ValueBytes)
+	state := uint64(t.Keys+8*t.Clients)*uint64(t.ValueBytes) + s.HugeBytes
 	s.Limits.ChunkBytes = max(s.Limits.ChunkBytes, uint32(state/64))
 }
 
 // clockFaults are those that no bound on clocks survives.
-const clockFaults FaultSet = 1<<FaultClockFast | 1<<FaultClockSlow | 1<<FaultClockStop | 1<<FaultClockJump
+const clockFaults FaultSet = 1<<FaultClockFast | 1<<FaultClockSlow | 1<<FaultClockStop | 1<<FaultClockJump |
+	1<<FaultClockLeap
 
 // leases has clients read by lease, with a bound on clocks that is true, and as
 // close as can be in half of the runs. Such a run goes without faults of
@@ -592,7 +615,7 @@ func (d draw) faults(s *Scenario, focus Focus) {
 		oneIn = 12
 	}
 	for k := range FaultCount {
-		if d.chance("fault/"+FaultNames[k], 1, oneIn) {
+		if d.chance("fault/"+FaultNames[k], 1, oneIn*mishapRarity(k)) {
 			s.Faults = s.Faults.With(k)
 		}
 	}
@@ -668,7 +691,7 @@ func Bench() Scenario {
 			SessionsMax: 1024, SessionTicks: 1 << 30,
 		},
 		FaultNanos: 100e9,
-		Faults:     1<<FaultCount - 1,
+		Faults:     (1<<FaultCount - 1) &^ (mishaps | losses),
 		Nemesis:    NemesisScenario{EveryNanos: 5e9, DurationNanos: 1e9, Cascade: 10, Ambush: 30},
 	}
 	s.Limits.TrailingBytes = 16 << 10
@@ -694,7 +717,14 @@ func (s *Scenario) String() string {
 	p("\nlimits   message %d B, window %d of %d B, uncommitted %d B, page %d B, trailing %d B, chunk %d B, reads %d, snapshot every %d B",
 		l.MessageBytes, l.InflightMessages, l.InflightBytes, l.UnappliedBytes, l.ApplyBytes,
 		l.TrailingBytes, l.ChunkBytes, l.Reads, s.SnapshotBytes)
-	p("\ndevices  disk %s, state machine %s, save %s, drift %d ppm", s.Disk, s.Applier, nanos(s.SaveNanos), s.DriftPPM)
+	p("\ndevices  disk %s, state machine %s, save %s, restore %s, drift %d ppm",
+		s.Disk, s.Applier, nanos(s.SaveNanos), nanos(s.RestoreNanos), s.DriftPPM)
+	if s.HugeBytes != 0 {
+		p(", snapshots of %d B more", s.HugeBytes)
+	}
+	if s.SlowDisk.Replica != 0 {
+		p(", disk of replica %d never below %s", s.SlowDisk.Replica, nanos(s.SlowDisk.SyncNanos))
+	}
 	if len(s.Rates) > 0 {
 		p(", rates %d", s.Rates)
 	}

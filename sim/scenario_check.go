@@ -42,6 +42,7 @@ const (
 	// weightsMax bounds the sum of weights: those of kv are multiplied by 16.
 	weightsMax    = 1 << 27
 	valueBytesMax = 1 << 20
+	hugeBytesMax  = 1 << 26
 )
 
 // Check says what no world can be made of: the first field that is out of its
@@ -82,6 +83,10 @@ func (s *Scenario) checkCluster() error {
 		within("election_ticks times tick_nanos", s.electionNanos(), 0, delayMax),
 		within("batch_nanos", s.BatchNanos, 0, delayMax),
 		within("save_nanos", s.SaveNanos, 0, delayMax),
+		within("restore_nanos", s.RestoreNanos, 0, delayMax),
+		within("huge_bytes", s.HugeBytes, 0, hugeBytesMax),
+		within("slow_disk.replica", s.SlowDisk.Replica, 0, s.Replicas),
+		within("slow_disk.sync_nanos", s.SlowDisk.SyncNanos, 0, delayMax),
 	)
 }
 

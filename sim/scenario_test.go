@@ -84,7 +84,8 @@ func TestScenariosAreVaried(t *testing.T) {
 		t.Errorf("of %d scenarios %d change members, %d hand over, %d have long timeouts", seeds, members, transfers, long)
 	}
 	for k, n := range on {
-		if n < seeds/3 || n > seeds*2/3 {
+		rare := int(mishapRarity(FaultKind(k)))
+		if n < seeds/(4*rare) || n > seeds*2/(3*rare) {
 			t.Errorf("fault %v is on in %d of %d scenarios", FaultKind(k), n, seeds)
 		}
 	}

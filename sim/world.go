@@ -35,6 +35,8 @@ type world struct {
 	ledger   ledger
 	history  linearizability.History
 	nemesis  nemesis
+	mishap   mishap
+	loss     loss
 	operator operator
 	directed directed
 	checker  *checker
@@ -45,6 +47,7 @@ type world struct {
 	enough       bool   // decisions were taken, so that the faults end early
 	timeoutNanos uint64 // of clients, in this phase
 	saveNanos    uint64 // of saving a snapshot, in this phase
+	restoreNanos uint64 // of restoring one
 	answered     bool   // a probe was
 	links        links  // that are open once all is healed
 	recovery     recovery
@@ -134,6 +137,10 @@ func (w *world) dispatch(e *event) {
 		w.directed.step(int(e.arg))
 	case eventDirectEnd:
 		w.directed.end(int(e.arg))
+	case eventMishap:
+		w.mishap.move()
+	case eventLoss:
+		w.loss.move()
 	}
 }
 
@@ -265,6 +272,8 @@ func (w *world) repeated(i int) bool {
 	return w.sessions != nil && w.sessions.Repeated(w.hosts[i].machine.machine)
 }
 
+func (w *world) there(i int) bool { return w.machines()>>i&1 != 0 }
+
 func (w *world) mark(m Mark) { w.result.Marks[m]++ }
 
 // fault counts a fault that had an effect.
@@ -324,6 +333,8 @@ const (
 
 	eventDirect    // a step of the schedule is due
 	eventDirectEnd // what it did ends
+	eventMishap    // the next mishap
+	eventLoss      // the next stage of a loss
 )
 
 // event is something that will happen. Its meaning of arg depends on the kind:

@@ -49,7 +49,8 @@ const (
 )
 
 // MessageBytesMax is the longest message that is decoded, and the longest that
-// may be encoded. It is far above what any sensible core.Limits leads to.
+// may be encoded. What core.Limits may be set to keeps to it: see
+// core.LimitBytesMax.
 const MessageBytesMax = 256 << 20
 
 // What may be wrong with bytes. The first error found is returned as it is,

@@ -44,6 +44,7 @@ func Run(t *testing.T, newDisk func(t testing.TB) Disk) {
 	t.Run("boot numbers never repeat", func(t *testing.T) { testBoot(t, newDisk(t)) })
 	t.Run("refusals", func(t *testing.T) { testRefusals(t, newDisk) })
 	t.Run("own snapshot", func(t *testing.T) { testOwnSnapshot(t, newDisk(t)) })
+	t.Run("failed save", func(t *testing.T) { testFailedSave(t, newDisk(t)) })
 	t.Run("received snapshot", func(t *testing.T) { testReceivedSnapshot(t, newDisk(t)) })
 	t.Run("recovery", func(t *testing.T) { testRecovery(t, newDisk) })
 	t.Run("every power loss", func(t *testing.T) { States(t, newDisk) })
@@ -156,6 +157,42 @@ func testOwnSnapshot(t *testing.T, d Disk) {
 	}
 	s.restart(nil)
 	s.checkSnapshots()
+}
+
+// testFailedSave: a save that fails leaves everything as it was, and the next
+// one succeeds.
+func testFailedSave(t *testing.T, d Disk) {
+	s := newScript(t, d, 5)
+	s.open()
+	s.appendEntries(5)
+	a := s.save(3, 1000)
+	s.publish(a)
+	s.sync(s.seq)
+	b := s.appended.position(5)
+	b.Configuration = Founding
+	if err := s.storage.SaveSnapshot(&b, broken{}); !errors.Is(err, errBroken) {
+		t.Fatalf("save of a stream that breaks off: %v", err)
+	}
+	missing(t, s.storage, &b, "not saved")
+	s.checkSnapshots()
+	s.appendEntries(2)
+	s.sync(s.seq)
+	c := s.save(6, 1000)
+	s.publish(c)
+	s.sync(s.seq)
+	s.checkSnapshots()
+	s.restart(func(int) int { return 0 })
+	s.checkSnapshots()
+}
+
+var errBroken = errors.New("the stream breaks off")
+
+// broken is a stream that breaks off.
+type broken struct{}
+
+func (broken) WriteTo(w io.Writer) (int64, error) {
+	n, _ := w.Write(make([]byte, 100))
+	return int64(n), errBroken
 }
 
 func testReceivedSnapshot(t *testing.T, d Disk) {
