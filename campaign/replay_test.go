@@ -1,7 +1,9 @@
 package campaign
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -127,7 +129,11 @@ func TestReadReproIsStrict(t *testing.T) {
 	repro, _ := recorded(t, 20)
 	name := filepath.Join(t.TempDir(), reproName)
 	repro.Focus = "W"
-	if err := repro.write(name); err != nil {
+	var text bytes.Buffer
+	if err := repro.write(&text); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, text.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ReadRepro(name); err == nil || !strings.Contains(err.Error(), "no feature 'W'") {
