@@ -573,7 +573,7 @@ func TestSummaryText(t *testing.T) {
 		passed := fmt.Sprintf("passed %d, safety %d", 9-len(seeds), len(seeds))
 		first := fmt.Sprintf("go run ./cmd/simrun run --seed %d\n", seeds[0])
 		for _, want := range []string{
-			"9 seeds from 1", fmt.Sprintf("%d failed", len(seeds)), passed, "safety: Election Safety", "never " + sim.MarkNames[1], first,
+			"9 seeds from 1", fmt.Sprintf("%d failed", len(seeds)), passed, "safety Election Safety", "never " + sim.MarkNames[1], first,
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("summary does not say %q:\n%s", want, text)
