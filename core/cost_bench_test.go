@@ -82,7 +82,7 @@ func BenchmarkConfigurationAt(b *testing.B) {
 func benchConfigurations(n int) *Raft {
 	r := &Raft{cfg: Config{ID: 9, ElectionTicks: 10}}
 	for i := range n {
-		r.configurations = append(r.configurations, Configuration{Index: Index(10 * (i + 1)), Voters: []ReplicaID{1, 2, 3}})
+		r.configurations = append(r.configurations, Configuration{EntryID: EntryID{Term: 1, Index: Index(10 * (i + 1))}, Voters: []ReplicaID{1, 2, 3}})
 	}
 	return r
 }

@@ -62,7 +62,7 @@ func TestCommitLooksAtNoConfigurationOfThePast(t *testing.T) {
 	r.log.base.Index = 20000
 	r.log.commitIndex = 9975
 	// Out of order, with a member that the next one has not.
-	r.configurations[1] = Configuration{Index: 9995, Voters: []ReplicaID{1, 2, 3, 9}}
+	r.configurations[1] = Configuration{EntryID: EntryID{Term: 1, Index: 9995}, Voters: []ReplicaID{1, 2, 3, 9}}
 	r.configurations[998].Learners = []ReplicaID{4}
 	r.configurations[999].Voters = []ReplicaID{1, 2, 3, 4}
 	r.configurations[999].Learners = nil
@@ -160,7 +160,7 @@ func TestOneRequestOfEachFollowerWaits(t *testing.T) {
 		if m.Kind == KindReadIndexResponse && m.ReadIndexResponse.Refused == RefusedNone {
 			answers = append(answers, m.ReadIndexResponse.ID)
 		}
-		return false
+		return m.Kind == KindReadIndexResponse // its addressee has not asked
 	}
 	c.deliver()
 	if len(answers) != 2 || answers[0] != (ReadID{Replica: from, Boot: 1, Counter: 5}) || answers[1] != (ReadID{Replica: from, Boot: 2, Counter: 1}) {

@@ -240,3 +240,53 @@ func TestCompactedCommandsAreLetGo(t *testing.T) {
 	}
 	runtime.KeepAlive(c)
 }
+
+// What is borrowed for a call is not kept beyond it.
+func TestWhatIsBorrowedIsLetGo(t *testing.T) {
+	c := newCluster(t, 3, Options{})
+	r := c.elect(1).replica
+	m := &core.Message{Kind: core.KindAppendEntriesResponse, Cluster: 7, From: 2, To: 1, Boot: 1, Term: 1}
+	batch := make([]core.Proposal, 1)
+	message, proposals := weak.Make(m), weak.Make(&batch[0])
+	r.ProposeBatch(batch)
+	runtime.KeepAlive(batch)
+	if runtime.GC(); proposals.Value() != nil {
+		t.Error("proposals are kept")
+	}
+	if err := r.Receive(m); err != nil {
+		t.Fatal(err)
+	}
+	runtime.KeepAlive(m)
+	if runtime.GC(); message.Value() != nil {
+		t.Error("a message is kept")
+	}
+	runtime.KeepAlive(r)
+}
+
+// A disk in memory that compacts a little leaves the rest where it is, and keeps
+// nothing of what it drops.
+func TestMemoryMovesNoMoreThanItDrops(t *testing.T) {
+	d := &image{}
+	var data []weak.Pointer[byte]
+	for i := range core.Index(10) {
+		b := make([]byte, 100)
+		data = append(data, weak.Make(&b[0]))
+		d.apply(&memoryWrite{entries: []core.Entry{{EntryID: core.EntryID{Term: 1, Index: i + 1}, Data: b}}})
+	}
+	kept := &d.log[3]
+	d.apply(&memoryWrite{compact: 3})
+	if &d.log[0] != kept || kept.Index != 4 {
+		t.Fatal("three of ten are dropped, and the others moved")
+	}
+	runtime.GC()
+	for i := range data {
+		if (data[i].Value() != nil) != (i >= 3) {
+			t.Errorf("entry %d: in memory %t", i+1, i < 3)
+		}
+	}
+	d.apply(&memoryWrite{compact: 8})
+	if d.log[0].Index != 9 || len(d.log) != 2 {
+		t.Fatalf("%d entries from %d on", len(d.log), d.log[0].Index)
+	}
+	runtime.KeepAlive(d)
+}
