@@ -524,3 +524,24 @@ func TestApplyDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// One large range must not leave its room behind for ever.
+func TestRoomOfALargeRangeIsLetGo(t *testing.T) {
+	m := New(DefaultLimits())
+	index := uint64(0)
+	apply := func(c *Command) {
+		index++
+		m.Apply(index, index, AppendCommand(nil, c), nil)
+	}
+	for i := range 2 * doomedKeep {
+		apply(&Command{Op: OpPut, Key: fmt.Appendf(nil, "%06d", i)})
+	}
+	apply(&Command{Op: OpDeleteRange, Key: []byte("000000"), End: []byte("000010")})
+	if cap(m.doomed) == 0 {
+		t.Error("the room of a small range is let go")
+	}
+	apply(&Command{Op: OpDeleteRange})
+	if m.Len() != 0 || cap(m.doomed) > doomedKeep {
+		t.Errorf("%d keys left, room for %d", m.Len(), cap(m.doomed))
+	}
+}
