@@ -39,13 +39,13 @@ func (r *Raft) electionDue() bool { return r.electionElapsed >= r.electionTimeou
 // (§4.2.2). A pre-vote changes nothing here, whatever the answer (§9.6).
 func (r *Raft) handleRequestVote(m *Message, out *Ready) {
 	v := &m.RequestVote
-	grant := (v.Transfer || !r.hearsLeader()) && v.Last.UpToDate(r.log.last())
+	grant := !r.lost && (v.Transfer || !r.hearsLeader()) && v.Last.UpToDate(r.log.last())
 	if v.Pre {
 		grant = grant && v.For > r.term
 	} else {
 		grant = grant && v.For == r.term && r.mayVoteFor(m.From)
 		// The same vote again, for a candidate that missed the answer.
-		grant = grant || v.For == r.term && r.vote == m.From
+		grant = grant || !r.lost && v.For == r.term && r.vote == m.From
 		if grant {
 			r.vote = m.From
 			r.electionElapsed = 0

@@ -89,6 +89,14 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 		return
 	}
 	r.hearFrom(m.From, out)
+	if a.Lost {
+		r.learnLoss(out)
+	}
+	if r.lost {
+		resp := &r.message(out, KindAppendEntriesResponse, m.From, false).AppendEntriesResponse
+		resp.Reject, resp.Lost, resp.Unfit = true, true, true
+		return
+	}
 
 	// What is committed matches, and so does what is compacted.
 	entries, verified := a.Entries, a.Prev.Index+Index(len(a.Entries))

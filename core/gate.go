@@ -93,6 +93,9 @@ func (r *Raft) checkAppendEntries(m *Message) error {
 	if m.Term == 0 || a.Prev.Term > m.Term || a.Prev.Index == 0 && (a.Prev.Term != 0 || a.PrevDigest != 0) {
 		return fmt.Errorf("%w: append behind %v in term %d", ErrBadMessage, a.Prev, m.Term)
 	}
+	if a.Lost && len(a.Entries) > 0 {
+		return fmt.Errorf("%w: %d entries for a replica that is fed nothing", ErrBadMessage, len(a.Entries))
+	}
 	if a.Prev.Index > indexMax-Index(len(a.Entries)) {
 		return fmt.Errorf("%w: %d entries behind %v", ErrBadMessage, len(a.Entries), a.Prev)
 	}

@@ -49,6 +49,10 @@ type Status struct {
 
 	ReadsWaiting   int
 	UnappliedBytes uint64 // of entries that are not applied
+
+	// Lost: a leader has proof that this disk has lost what it had acknowledged; see
+	// EventDiskLost.
+	Lost bool
 }
 
 // Status makes no copies and allocates nothing.
@@ -61,6 +65,7 @@ func (r *Raft) Status() Status {
 		DurableTerm: r.durableTerm, DurableVote: r.durableVote, Clock: r.clock,
 		ReadsWaiting:   r.lead.reads.len() + r.follower.reads.len(),
 		UnappliedBytes: r.log.unappliedBytes,
+		Lost:           r.lost,
 	}
 }
 
@@ -261,6 +266,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.free(uint64(r.diskTicks))
 	h.flag(r.diskStalled())
 	h.flag(r.resigned)
+	h.flag(r.lost)
 	h.handover(&r.handover)
 	h.free(r.readCounter)
 	h.free(r.voteRounds)
@@ -374,6 +380,9 @@ func (h *hasher) leaderPart(l *leading) {
 		h.flag(p.CatchUp.Done)
 		h.flag(p.Leaving)
 		h.flag(p.Unfit)
+		h.flag(p.Lost)
+		h.free(p.BootSince)
+		h.free(p.MatchSince)
 		h.word(uint64(p.ToldCommit))
 	})
 	h.word(uint64(l.termStart))

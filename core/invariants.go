@@ -79,6 +79,11 @@ var invariants = [...]struct {
 		return self != nil && self.Match > r.log.persistedIndex
 	}},
 	{"a leader does not commit what no quorum holds", func(r *Raft) bool {
+		for i := range r.lead.peers {
+			if r.lead.peers[i].Lost {
+				return false // it held what it has lost
+			}
+		}
 		return r.role == RoleLeader && r.log.commitIndex >= max(r.lead.termStart, r.members().Index) &&
 			Index(r.voters().Reached(r.matchOf)) < r.log.commitIndex
 	}},

@@ -104,7 +104,7 @@ func (r *Raft) tickLeader(n uint32, out *Ready) {
 }
 
 func (r *Raft) heardFrom(id ReplicaID) quorum.Ballot {
-	if p := r.peer(id); id == r.cfg.ID || p != nil && p.QuietTicks < r.cfg.ElectionTicks {
+	if p := r.peer(id); id == r.cfg.ID || p != nil && !p.Lost && p.QuietTicks < r.cfg.ElectionTicks {
 		return quorum.BallotYes
 	}
 	return quorum.BallotNo
@@ -157,7 +157,7 @@ func (r *Raft) leaderAppend(kind EntryKind, data []byte) EntryID {
 // leaderPersisted: this replica's own disk counts towards the quorum like any
 // other, and no sooner.
 func (r *Raft) leaderPersisted(out *Ready) {
-	if self := r.peer(r.cfg.ID); self != nil && self.Accepted(r.log.persistedIndex) {
+	if self := r.peer(r.cfg.ID); self != nil && self.Accepted(r.log.persistedIndex, r.lead.ticks) {
 		r.leaderCommit(out)
 	}
 }
@@ -177,7 +177,7 @@ func (r *Raft) heard(m *Message) *progress.Progress {
 		if p.Boot != 0 {
 			p.BecomeProbe(p.Match + 1)
 		}
-		p.Boot = m.Boot
+		p.Boot, p.BootSince = m.Boot, r.lead.ticks
 	}
 	return p
 }

@@ -90,7 +90,7 @@ func (r *Raft) configurationAt(i Index) *Configuration { return &r.configuration
 // reason a learner that is to be promoted may: others may know already that
 // they need its vote, and not get it, as its log is better than theirs.
 func (r *Raft) mayStand() bool {
-	if r.resigned || r.diskStalled() || r.follower.incoming.installing || r.term == termMax {
+	if r.resigned || r.lost || r.diskStalled() || r.follower.incoming.installing || r.term == termMax {
 		return false
 	}
 	mayCount := r.configurations[r.countedAt(r.log.commitIndex):]
@@ -276,7 +276,7 @@ func (r *Raft) dropLeaving() {
 	kept := r.lead.peers[:0]
 	for _, p := range r.lead.peers {
 		told := r.log.commitIndex >= c.Index && p.Match >= c.Index && p.ToldCommit >= c.Index
-		if !p.Leaving || !told && !r.quiet(&p) && p.State != progress.Snapshot {
+		if !p.Leaving || !p.Lost && !told && !r.quiet(&p) && p.State != progress.Snapshot {
 			kept = append(kept, p)
 		}
 	}

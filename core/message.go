@@ -93,7 +93,10 @@ type AppendEntries struct {
 	// Sent is the leader's time in office when this left, in its ticks, from 1
 	// on; the answer carries it back. A quorum of answers holds a lease from the
 	// earliest of them on (dissertation §6.4.1).
-	Sent    uint64
+	Sent uint64
+	// Lost tells the receiver that its disk has lost what it had acknowledged. There
+	// are no entries then.
+	Lost    bool
 	Entries []Entry
 }
 
@@ -105,6 +108,8 @@ type AppendEntriesResponse struct {
 	// be handed to it. It is also the answer to a TimeoutNow that it can not
 	// follow.
 	Unfit bool
+	// Lost: the sender was told that its disk has lost what it had acknowledged.
+	Lost  bool
 	Match Index
 	// Prev is the index of the refused message's Prev.
 	Prev Index

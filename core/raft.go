@@ -153,6 +153,9 @@ type Raft struct {
 	diskTicks uint32
 	// resigned: it stands for no election until it is started again.
 	resigned bool
+	// lost: a leader has proof that this disk has lost what it had acknowledged. It
+	// takes part in nothing until it is started again.
+	lost bool
 
 	follower   follower
 	candidate  candidate

@@ -126,8 +126,9 @@ const (
 	// brought ticks of an election timeout without one. Elections go on with worse
 	// numbers. It is said once.
 	EventJitterMissing
-	// EventDiskLost: what Replica's disk is known to have held is gone: it counts
-	// for nothing until it is removed.
+	// EventDiskLost: what Replica's disk is known to have held is gone. It counts
+	// for nothing in this leader's term, or here from now on: remove it, and add a
+	// new replica under a new id.
 	EventDiskLost
 )
 

@@ -13,6 +13,9 @@ func (r *Raft) replicate(out *Ready) {
 
 // sendEntries sends one probe, or streams until the window is full.
 func (r *Raft) sendEntries(p *progress.Progress, out *Ready) {
+	if p.Lost {
+		return
+	}
 	for {
 		switch p.State {
 		case progress.Probe:
@@ -67,6 +70,8 @@ func (r *Raft) sendHeartbeats(out *Ready) {
 		p := &r.lead.peers[i]
 		switch {
 		case p.ID == r.cfg.ID:
+		case p.Lost:
+			r.tellLoss(p, out)
 		case p.State == progress.Snapshot, p.Next <= r.log.base.Index && r.quiet(p):
 			// Nothing is known to match but the beginning. Who is silent gets no
 			// bytes of a snapshot before it has answered this.
@@ -91,6 +96,9 @@ func (r *Raft) quiet(p *progress.Progress) bool { return p.QuietTicks >= r.cfg.E
 
 // handleAppendEntriesResponse learns how far a follower's log matches.
 func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
+	if r.countsForNothing(m, out) {
+		return
+	}
 	p := r.heard(m)
 	if p == nil {
 		return
@@ -109,7 +117,7 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 		r.sendEntries(p, out)
 		return
 	}
-	news := p.Accepted(a.Match)
+	news := p.Accepted(a.Match, r.lead.ticks)
 	switch p.State {
 	case progress.Probe:
 		if p.Probed(a.Match, news) {

@@ -70,6 +70,9 @@ func (m *Message) Append(b []byte) []byte {
 		case n > 1:
 			b = fmt.Appendf(b, " entries=%v..%v", a.Entries[0].EntryID, a.Entries[n-1].EntryID)
 		}
+		if a.Lost {
+			b = append(b, " lost"...)
+		}
 		round = a.Round
 	case KindAppendEntriesResponse:
 		a := &m.AppendEntriesResponse
@@ -77,6 +80,12 @@ func (m *Message) Append(b []byte) []byte {
 			b = fmt.Appendf(b, " rejected prev=%d hint=%v", a.Prev, a.Hint)
 		} else {
 			b = fmt.Appendf(b, " match=%d", a.Match)
+		}
+		if a.Unfit {
+			b = append(b, " unfit"...)
+		}
+		if a.Lost {
+			b = append(b, " lost"...)
 		}
 		round = a.Round
 	case KindInstallSnapshot:

@@ -164,12 +164,12 @@ func (r *Raft) chunkTicks() uint32 { return 2 * r.cfg.HeartbeatTicks }
 // handleInstallSnapshotResponse sends the next chunk, or ends the stream.
 func (r *Raft) handleInstallSnapshotResponse(m *Message, out *Ready) {
 	p := r.heard(m)
-	if p == nil {
+	if p == nil || p.Lost {
 		return
 	}
 	a := &m.InstallSnapshotResponse
 	r.answered(p, a.Round, a.Sent, out)
-	if a.Match > 0 && p.Accepted(a.Match) {
+	if a.Match > 0 && p.Accepted(a.Match, r.lead.ticks) {
 		r.leaderCommit(out)
 	}
 	if p.State != progress.Snapshot {

@@ -148,7 +148,7 @@ func (r *Raft) bestVoter(only ReplicaID) *progress.Progress {
 	var best *progress.Progress
 	for _, id := range r.members().Voters {
 		p := r.peer(id)
-		if id == r.cfg.ID || only != 0 && id != only || p == nil || r.quiet(p) || p.Unfit || p.State == progress.Snapshot {
+		if id == r.cfg.ID || only != 0 && id != only || p == nil || r.quiet(p) || p.Unfit || p.Lost || p.State == progress.Snapshot {
 			continue
 		}
 		if best == nil || p.Match > best.Match ||
@@ -329,7 +329,7 @@ func (r *Raft) preferred() (best ReplicaID) {
 	own := c.Member(r.cfg.ID).Priority
 	for _, id := range c.Voters {
 		p, priority := r.peer(id), c.Member(id).Priority
-		if priority > own && p != nil && !r.quiet(p) && !p.Unfit && p.Match >= r.log.commitIndex {
+		if priority > own && p != nil && !r.quiet(p) && !p.Unfit && !p.Lost && p.Match >= r.log.commitIndex {
 			best, own = id, priority
 		}
 	}

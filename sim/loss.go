@@ -40,10 +40,6 @@ const losses FaultSet = 1<<FaultDiskWiped | 1<<FaultDiskRolledBack | 1<<FaultDis
 // follower's disk is known to have held is gone.
 const PropertyDiskLostNoticed = "Lost Disk Noticed"
 
-// noticesLostDisks says that the core tells EventDiskLost. The property is not
-// demanded before it does.
-const noticesLostDisks = false
-
 // noticedWithin is how many election timeouts it may take, in which links are
 // open and processes run.
 const noticedWithin = 16
@@ -257,7 +253,7 @@ func (l *loss) told(h *host, id core.ReplicaID) {
 // watch demands that the leader in office notices.
 func (l *loss) watch() {
 	w := l.w
-	if !noticesLostDisks || l.noticed || l.leader < 0 {
+	if l.noticed || l.leader < 0 {
 		return
 	}
 	leader, h := &w.hosts[l.leader], &w.hosts[l.victim]

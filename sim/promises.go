@@ -212,6 +212,8 @@ func (c *checker) checkLoyal(i int, m *core.Message) {
 func (c *checker) checkRefusal(i int, m *core.Message) {
 	r, v := &c.replicas[i], &m.RequestVoteResponse
 	switch {
+	case r.core.Status().Lost:
+		// It was told that its disk is lost, and votes for nobody.
 	case !v.Pre && m.Term == v.For && v.For < core.Term(len(r.votes)) && r.votes[v.For] != 0 && int(r.votes[v.For])-1 == c.position(m.To):
 		c.fail(i, PropertyTrueMessages, "it refuses replica %d its vote for term %d, which it has given it", m.To, v.For)
 	case r.due == owed{to: m.To, term: v.For, pre: v.Pre}:

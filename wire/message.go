@@ -74,6 +74,7 @@ const (
 	flagGranted  = 2
 	flagReject   = 1
 	flagUnfit    = 2
+	flagLost     = 4
 )
 
 func flagIf(set bool, bit byte) byte {
@@ -108,6 +109,7 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		b = le.AppendUint64(b, v.Round)
 	case core.KindAppendEntries:
 		a := &m.AppendEntries
+		b = append(b, flagIf(a.Lost, flagLost))
 		b = appendID(b, a.Prev)
 		b = le.AppendUint64(b, a.PrevDigest)
 		b = le.AppendUint64(b, uint64(a.Commit))
@@ -119,7 +121,7 @@ func AppendMessage(dst []byte, m *core.Message) []byte {
 		}
 	case core.KindAppendEntriesResponse:
 		a := &m.AppendEntriesResponse
-		b = append(b, flagIf(a.Reject, flagReject)|flagIf(a.Unfit, flagUnfit))
+		b = append(b, flagIf(a.Reject, flagReject)|flagIf(a.Unfit, flagUnfit)|flagIf(a.Lost, flagLost))
 		b = le.AppendUint64(b, uint64(a.Match))
 		b = le.AppendUint64(b, uint64(a.Prev))
 		b = appendID(b, a.Hint)
@@ -241,12 +243,13 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 		if err := exactly(b, 49); err != nil {
 			return err
 		}
-		if b[0]&^(flagReject|flagUnfit) != 0 {
+		if b[0]&^(flagReject|flagUnfit|flagLost) != 0 {
 			return ErrForm
 		}
 		m.AppendEntriesResponse = core.AppendEntriesResponse{
 			Reject: b[0]&flagReject != 0,
 			Unfit:  b[0]&flagUnfit != 0,
+			Lost:   b[0]&flagLost != 0,
 			Match:  core.Index(u64(b[1:])),
 			Prev:   core.Index(u64(b[9:])),
 			Hint:   entryID(b[17:]),
@@ -293,9 +296,14 @@ func decodeMessage(b []byte, m *core.Message, entries []core.Entry, members core
 }
 
 func decodeAppendEntries(b []byte, a *core.AppendEntries, entries []core.Entry) error {
-	if len(b) < 52 {
+	if len(b) < 53 {
 		return ErrTruncated
 	}
+	if b[0]&^flagLost != 0 {
+		return ErrForm
+	}
+	a.Lost = b[0]&flagLost != 0
+	b = b[1:]
 	a.Prev = entryID(b)
 	a.PrevDigest = u64(b[16:])
 	a.Commit = core.Index(u64(b[24:]))

@@ -203,10 +203,10 @@ func genMessage(t *rapid.T) core.Message {
 	case core.KindRequestVoteResponse:
 		m.RequestVoteResponse = core.RequestVoteResponse{Pre: flag(), For: core.Term(word("for")), Granted: flag()}
 	case core.KindAppendEntries:
-		m.AppendEntries = core.AppendEntries{Prev: id(), PrevDigest: word("digest"), Commit: core.Index(word("commit")),
+		m.AppendEntries = core.AppendEntries{Lost: flag(), Prev: id(), PrevDigest: word("digest"), Commit: core.Index(word("commit")),
 			Round: word("round"), Sent: word("sent"), Entries: rapid.SliceOfN(rapid.Custom(genEntry), 0, 6).Draw(t, "entries")}
 	case core.KindAppendEntriesResponse:
-		m.AppendEntriesResponse = core.AppendEntriesResponse{Reject: flag(), Match: core.Index(word("match")),
+		m.AppendEntriesResponse = core.AppendEntriesResponse{Reject: flag(), Unfit: flag(), Lost: flag(), Match: core.Index(word("match")),
 			Prev: core.Index(word("prev")), Hint: id(), Round: word("round"), Sent: word("sent")}
 	case core.KindInstallSnapshot:
 		s := core.Snapshot{EntryID: id(), Digest: word("digest"), Time: word("time"), Size: word("size"), Sum: word("sum"),

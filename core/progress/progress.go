@@ -45,6 +45,12 @@ type Progress struct {
 	// Boot is the follower's incarnation as last heard. A new one has forgotten
 	// what was on its way.
 	Boot ids.Boot
+	// BootSince and MatchSince are the leader's time in office, in ticks, when it
+	// learnt Boot and Match.
+	BootSince, MatchSince uint64
+	// Lost: the follower's disk has lost what it had acknowledged. It counts for
+	// nothing, and gets nothing.
+	Lost bool
 	// QuietTicks have passed since the follower was last heard in this term.
 	QuietTicks uint32
 	// Round is the latest round of contact that the follower has answered.
@@ -107,6 +113,13 @@ func (p *Progress) BecomeProbe(next ids.Index) {
 	p.Stream = Stream{}
 }
 
+// BecomeLost forgets all that the follower has ever said.
+func (p *Progress) BecomeLost() {
+	p.BecomeProbe(p.Match + 1)
+	p.Lost = true
+	p.Match, p.Round, p.LeaseFrom, p.CatchUp = 0, 0, 0, CatchUp{}
+}
+
 // BecomeReplicate streams from behind Match on.
 func (p *Progress) BecomeReplicate() {
 	p.BecomeProbe(p.Match + 1)
@@ -130,13 +143,13 @@ func (p *Progress) Probed(match ids.Index, news bool) bool {
 	return news || match == p.Next-1
 }
 
-// Accepted notes that the follower's durable log matches up to match, and
-// says whether that is news.
-func (p *Progress) Accepted(match ids.Index) bool {
+// Accepted notes that the follower's durable log matches up to match, as learnt
+// at this time in office, and says whether that is news.
+func (p *Progress) Accepted(match ids.Index, now uint64) bool {
 	if match <= p.Match {
 		return false
 	}
-	p.Match = match
+	p.Match, p.MatchSince = match, now
 	p.Next = max(p.Next, match+1)
 	p.Window.Free(match)
 	return true

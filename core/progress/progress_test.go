@@ -98,7 +98,7 @@ func TestStatesOfAFollower(t *testing.T) {
 	p.BecomeReplicate()
 	p.Window.Add(6, 50)
 	p.Next = 7
-	if p.State != Replicate || p.Accepted(4) || !p.Accepted(5) || p.Next != 7 || p.Window.Len() != 1 || !p.Accepted(9) || p.Next != 10 || p.Window.Len() != 0 {
+	if p.State != Replicate || p.Accepted(4, 1) || !p.Accepted(5, 1) || p.Next != 7 || p.Window.Len() != 1 || !p.Accepted(9, 1) || p.Next != 10 || p.Window.Len() != 0 {
 		t.Fatalf("%+v", p)
 	}
 	p.BecomeSnapshot(Stream{ID: ids.EntryID{Term: 1, Index: 20}, Size: 7})
@@ -133,7 +133,7 @@ func TestProbeTakenInPart(t *testing.T) {
 		{3, false, false, 5}, // an answer to something earlier
 	} {
 		p := probe()
-		news := p.Accepted(tt.match)
+		news := p.Accepted(tt.match, 1)
 		if ready := p.Probed(tt.match, news); ready != tt.ready || p.Busy != tt.busy || p.Next != tt.next {
 			t.Errorf("match %d: ready %t, %+v", tt.match, ready, p)
 		}
