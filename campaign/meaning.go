@@ -67,6 +67,7 @@ var meanings = map[string]string{
 	"WriteOrder":                "Writes reach the disk one after another, each continuing the last.",
 	sim.PropertyDiskLostNoticed: "When a replica starts without what its leader knows it to have held, the leader says so.",
 	"Damage":                    "No replica starts on a disk of which a byte has changed.",
+	sim.PropertyStartsAgain:     "Whatever a replica has accepted, it can be started again from a disk that keeps everything.",
 	"Restore":                   "A process whose snapshot can not be restored ends, and says what the state machine returned.",
 
 	"Determinism": "The same seed makes the same run, event by event.",

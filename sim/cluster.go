@@ -146,14 +146,9 @@ func (h *host) start() {
 		w.misuse("Workload", fmt.Sprintf("%T.Machine returns nil", w.workload))
 		return
 	}
-	r, err := replica.New(core.Config{
-		ID:             h.id,
-		Cluster:        clusterID,
-		ElectionTicks:  w.scenario.ElectionTicks,
-		HeartbeatTicks: w.scenario.HeartbeatTicks,
-		Jitter:         h.drawJitter(),
-		Limits:         core.Limits(w.scenario.Limits),
-	}, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, storage{h.disk.storage(), h}, h)
+	config := h.config()
+	config.Jitter = h.drawJitter()
+	r, err := replica.New(config, replica.Options{SnapshotBytes: w.scenario.SnapshotBytes}, storage{h.disk.storage(), h}, h)
 	if err != nil {
 		if !w.loss.refused(h, err) {
 			w.failAt(Safety, h.index, "Recovery", err.Error())
@@ -172,6 +167,15 @@ func (h *host) start() {
 	w.emit(TraceStart, h.index, uint64(h.incarnation), uint64(s.Last.Index), uint64(s.Term), uint64(s.Snapshot.Index))
 	w.checker.onRestart(h.index)
 	h.drain()
+}
+
+// config is what the core is told, but for the jitter.
+func (h *host) config() core.Config {
+	s := h.w.scenario
+	return core.Config{
+		ID: h.id, Cluster: clusterID,
+		ElectionTicks: s.ElectionTicks, HeartbeatTicks: s.HeartbeatTicks, Limits: core.Limits(s.Limits),
+	}
 }
 
 const clusterID core.ClusterID = 1

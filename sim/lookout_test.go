@@ -435,7 +435,7 @@ func TestLookout(t *testing.T) {
 		MarkRetried, MarkRefusedThenApplied, MarkCommandFailed,
 		MarkReplicaJoined, MarkDiskStallHandover, MarkResigned, MarkCampaignAsked, MarkRemovedStopped,
 		MarkSaveFailed, MarkSavedAfterFailure, MarkRestoreFailed, MarkSnapshotHuge, MarkClockLeap, MarkSlowDiskLeads,
-		MarkDiskWiped, MarkDiskRolledBack, MarkDamageRefused, MarkLostRemoved,
+		MarkDiskWiped, MarkDiskRolledBack, MarkDamageRefused, MarkLostRemoved, MarkLossNoticed,
 	} {
 		tried[m] = true
 	}

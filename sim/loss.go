@@ -42,7 +42,7 @@ const PropertyDiskLostNoticed = "Lost Disk Noticed"
 
 // noticedWithin is how many election timeouts it may take, in which links are
 // open and processes run.
-const noticedWithin = 16
+const noticedWithin = 4
 
 type lossStage uint8
 
@@ -119,8 +119,10 @@ func (l *loss) move() {
 		l.start()
 		l.later(timeout)
 	case lossStarted:
-		l.watch()
-		l.remove()
+		// Whoever has to notice it gets the time for that.
+		if l.watch(); l.noticed || l.leader < 0 {
+			l.remove()
+		}
 		l.later(timeout)
 	}
 }
@@ -247,7 +249,9 @@ func (l *loss) told(h *host, id core.ReplicaID) {
 		l.w.failAt(Safety, h.index, PropertyTrueEvents, fmt.Sprintf("replica %d: it says that the disk of replica %d is lost, which has lost nothing", h.id, id))
 		return
 	}
-	l.noticed = true
+	if l.noticed = true; h.index != l.victim {
+		l.w.mark(MarkLossNoticed)
+	}
 }
 
 // watch demands that the leader in office notices.

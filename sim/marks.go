@@ -21,7 +21,7 @@ type Mark uint8
 //	             MarkSavedAfterFailure, MarkSnapshotHuge, MarkSlowDiskLeads
 //	mishap.go    MarkRestoreFailed, MarkClockLeap
 //	disk.go      MarkHardStateWithoutLog, MarkLogWithoutHardState
-//	loss.go      MarkDiskWiped, MarkDiskRolledBack, MarkDamageRefused, MarkLostRemoved
+//	loss.go      MarkDiskWiped, MarkDiskRolledBack, MarkDamageRefused, MarkLostRemoved, MarkLossNoticed
 //	nemesis.go   MarkClockJump, MarkLeaderPaused
 //	operator.go  MarkResigned, MarkCampaignAsked, MarkRemovedStopped
 const (
@@ -148,6 +148,7 @@ const (
 	MarkDiskRolledBack
 	MarkDamageRefused
 	MarkLostRemoved
+	MarkLossNoticed
 
 	// Clocks and processes.
 	MarkClockJump
@@ -349,6 +350,7 @@ var markTable = [MarkCount]struct{ name, rows, about string }{
 	MarkDiskRolledBack: {"disk-rolled-back", "", "a voter started on a backup of its disk"},
 	MarkDamageRefused:  {"damage-refused", "", "a start was refused because the disk was damaged"},
 	MarkLostRemoved:    {"lost-removed", "", "a replica whose disk was lost was removed and taken away"},
+	MarkLossNoticed:    {"loss-noticed", "", "a leader noticed that a follower's disk had lost what it had acknowledged"},
 
 	MarkClockJump:    {"clock-jump", "", "a clock jumped by more than an election timeout"},
 	MarkTicksAtOnce:  {"ticks-at-once", "", "a replica got many ticks at once"},

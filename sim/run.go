@@ -14,6 +14,7 @@
 //	directed.go    what goes wrong by hand, and scenarios from a file
 //	mishap.go      the same for what happens seldom
 //	loss.go        disks that are lost, rolled back or damaged
+//	again.go       whether every replica could be started again
 //	operator.go    who changes members and hands leadership over
 //	client.go      clients, their requests and retries
 //	workload.go    what they ask for
@@ -516,6 +517,9 @@ func (w *world) judge() {
 	}
 	w.checker.atEnd(reach)
 	w.checkInvariants(true)
+	if w.failure == nil {
+		w.checkStartsAgain()
+	}
 	if w.failure != nil {
 		return
 	}
