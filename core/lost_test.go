@@ -33,7 +33,7 @@ func TestLostDiskIsNoticedAndCountsForNothing(t *testing.T) {
 		"an empty disk but for the boot number": func(st State, boot Boot) (State, Boot) {
 			return empty(st, 0), boot + 2
 		},
-		"an old backup":                        func(st State, boot Boot) (State, Boot) { return st, boot },
+		"an old backup":                         func(st State, boot Boot) (State, Boot) { return st, boot },
 		"an old backup but for the boot number": func(st State, boot Boot) (State, Boot) { return st, boot + 2 },
 	} {
 		t.Run(name, func(t *testing.T) {

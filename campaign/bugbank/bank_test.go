@@ -287,6 +287,14 @@ Each row was hunted from the seeds 1 and 7, for 10 seeds at most.
 Seeds and CPU seconds are medians; a hunt without a find counts as longer than any other.
 Found from most of the bases: 1 of 1.
 
+## By layer
+
+Medians of the rows below, and the row that took most seeds.
+
+| layer | bugs | found from all bases | median seeds | median CPU s | hardest: seeds, CPU s |
+|---|---|---|---|---|---|
+| sums | 1 | 1 | 3 | 1.0 | B001: 3, 1.0 |
+
 ## sums
 
 | row | difficulty | needs | found | seeds | CPU s | check |
