@@ -10,6 +10,9 @@ type candidate struct {
 	elapsedTicks uint32 // since the round's requests were sent last
 	transfer     bool   // the leader wanted it to stand
 	refused      bool   // somebody has refused it a vote in this round
+	// delayTicks are left until a pre-candidate that has won stands; zero: it has
+	// not won, or does not wait.
+	delayTicks uint32
 }
 
 type ballot struct {
@@ -68,6 +71,12 @@ func (r *Raft) tickCandidate(n uint32, out *Ready) {
 		r.electionElapsed, r.candidate.elapsedTicks = 0, 0
 		return
 	}
+	if c := &r.candidate; c.delayTicks > 0 && r.mayStand() {
+		if c.delayTicks -= min(n, c.delayTicks); c.delayTicks == 0 {
+			r.becomeCandidate(false, out)
+		}
+		return
+	}
 	if r.electionDue() && !r.awaitsVotes() {
 		if r.mayStand() {
 			r.becomePreCandidate(out)
@@ -90,6 +99,19 @@ func (r *Raft) awaitsVotes() bool {
 	return r.role == RoleCandidate && !r.candidate.refused && r.electionElapsed < r.stallTicks()
 }
 
+// wonPreVote stands for election, at once if the answers came at once. If they were
+// late, a slow voter may just have answered everybody who asked, and all of them
+// would stand in the same moment, time and again: then it waits for a random time,
+// in which another one may ask for its vote.
+func (r *Raft) wonPreVote(out *Ready) {
+	switch c := &r.candidate; {
+	case r.electionElapsed < r.cfg.ElectionTicks/2:
+		r.becomeCandidate(false, out)
+	case c.delayTicks == 0:
+		c.delayTicks = 1 + r.electionTimeout%r.cfg.ElectionTicks
+	}
+}
+
 // countBallot notes what id says; its first word in a round stands.
 func (r *Raft) countBallot(id ReplicaID, say quorum.Ballot, out *Ready) {
 	if r.ballotOf(id) == quorum.BallotMissing {
@@ -101,7 +123,7 @@ func (r *Raft) countBallot(id ReplicaID, say quorum.Ballot, out *Ready) {
 		// Votes may be here before the news that the own one is durable. With that
 		// they are counted again.
 		if r.role == RolePreCandidate {
-			r.becomeCandidate(false, out)
+			r.wonPreVote(out)
 		} else if r.durableTerm == r.term {
 			r.becomeLeader(out)
 		}

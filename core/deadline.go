@@ -43,6 +43,9 @@ func (r *Raft) NextDeadline() uint32 {
 			d.at(r.electionElapsed, r.stallTicks())
 		}
 		d.at(r.candidate.elapsedTicks, r.cfg.HeartbeatTicks)
+		if r.candidate.delayTicks > 0 {
+			d.at(0, r.candidate.delayTicks)
+		}
 	case RoleLeader:
 		d.at(r.lead.heartbeatElapsed, r.cfg.HeartbeatTicks)
 		d.at(r.lead.preferredTicks, r.preferredAfter())

@@ -282,6 +282,7 @@ func (h *hasher) raft(r *Raft) uint64 {
 	h.free(uint64(r.candidate.elapsedTicks))
 	h.flag(r.candidate.transfer)
 	h.flag(r.candidate.refused)
+	h.free(uint64(r.candidate.delayTicks))
 	h.leaderPart(&r.lead)
 	return digest.Finish(h.sum)
 }

@@ -111,7 +111,8 @@ type AppendEntriesResponse struct {
 	// Lost: the sender was told that its disk has lost what it had acknowledged.
 	Lost  bool
 	Match Index
-	// Prev is the index of the refused message's Prev.
+	// Prev is the index of the answered message's Prev. Without Reject the sender's
+	// log matches there, durable or not.
 	Prev Index
 	// Hint is the last entry of the sender's log that may match: the last at or
 	// before Prev whose term is not above Prev's.

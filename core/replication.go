@@ -120,8 +120,11 @@ func (r *Raft) handleAppendEntriesResponse(m *Message, out *Ready) {
 	news := p.Accepted(a.Match, r.lead.ticks)
 	switch p.State {
 	case progress.Probe:
-		if p.Probed(a.Match, news) {
+		switch {
+		case p.Probed(a.Match, news):
 			p.BecomeReplicate()
+		case p.Agreed(a.Prev):
+			p.StreamOn()
 		}
 	case progress.Replicate:
 	case progress.Snapshot:

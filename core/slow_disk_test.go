@@ -150,3 +150,31 @@ func TestHeartbeatIsAnsweredWithWhatIsDurable(t *testing.T) {
 		t.Errorf("the heartbeat is not answered: %+v", f.out.Held)
 	}
 }
+
+// That the logs agree does not have to be durable to be said: a follower whose disk
+// is slow gets a window of entries, not one in each turn of its disk.
+func TestProbeDoesNotWaitForTheDisk(t *testing.T) {
+	c := newTestCluster(t, 3)
+	l := c.elect()
+	c.run(3)
+	x := l%3 + 1
+	f := c.replicas[x]
+	f.auto = false
+	c.propose(l, 1, 2, 3)
+	c.run(1)
+	r := c.replicas[l]
+	p := r.peer(x)
+	p.BecomeProbe(r.log.lastIndex() + 1) // as after messages that overtook each other
+	c.propose(l, 4)
+	c.run(4)
+	c.propose(l, 5, 6)
+	c.run(4)
+	if f.log.lastIndex() != r.log.lastIndex() || p.Match >= r.log.lastIndex() {
+		t.Errorf("its log ends at %d, durable is %d; the leader's ends at %d", f.log.lastIndex(), p.Match, r.log.lastIndex())
+	}
+	c.resume(x)
+	c.run(3)
+	if p.Match != r.log.lastIndex() {
+		t.Errorf("match %d of %d", p.Match, r.log.lastIndex())
+	}
+}

@@ -64,22 +64,14 @@ func (d *device) plan(h *host, kind eventKind, nanos uint64) {
 // stalled says that nothing comes back yet.
 func (d *device) stalled(w *world) bool { return w.now < d.stalledUntil }
 
-// heal ends the faults, and lets nothing take longer than most.
+// heal ends the faults, and lets nothing take longer than most, but for what a
+// disk takes that is slow for the whole run.
 func (d *device) heal(most uint64) {
 	d.slowUntil, d.stalledUntil, d.failing = 0, 0, false
 	d.Slow = 0
 	d.BaseNanos = min(d.BaseNanos, most/2)
 	d.NanosPerByte = 0
-	if !slowDiskStays {
-		d.leastNanos = 0
-	}
 }
-
-// slowDiskStays says that the disk that is slow for ever stays so when all
-// faults are over. It is off as long as the core takes a disk that is slow for
-// one that stands still: a leader hands over, and followers answer heartbeats,
-// only when their disks do.
-const slowDiskStays = false
 
 // disk is the Storage of a replica and what is under way on it. By Seq of
 // writes:

@@ -135,16 +135,20 @@ type pace struct {
 	// no limit.
 	OwedBytes      uint64
 	BytesPerSecond uint64
+	// SyncNanos is what the slowest disk takes at least for each sync, if it stays
+	// slow. It may be in every majority, and then votes and entries wait for it.
+	SyncNanos uint64
 }
 
 // recoveryTimeouts is how many upper election timeouts a healed cluster has to
-// elect, answer and converge. A campaign prints what it took, and this keeps a
+// elect, answer and converge, and syncs of the slowest disk on top. A campaign prints what it took, and this keeps a
 // factor of three over the slowest.
 const recoveryTimeouts = 30
 
 // boundNanos is how long a healed cluster may take, in nanoseconds.
 func (p *pace) boundNanos() uint64 {
 	nanos := recoveryTimeouts * 2 * uint64(p.ElectionTicks) * max(p.SlowestTickNanos, p.TickNanos)
+	nanos += recoveryTimeouts * p.SyncNanos
 	if p.BytesPerSecond == 0 {
 		return nanos
 	}

@@ -301,7 +301,8 @@ func (w *world) enter(p phase) {
 
 // heal ends all faults, as far as the scenario allows: from here on links lose
 // nothing and take less than half a heartbeat, clocks agree within a tenth,
-// disks and state machines answer within a tick, and all but a minority run.
+// disks and state machines answer within a tick, and all but a minority run. A disk
+// that is slow for the whole run stays slow: that is no reason not to recover.
 // What stays down or cut stays so for good.
 func (w *world) heal() {
 	s := w.scenario
@@ -321,7 +322,9 @@ func (w *world) heal() {
 	w.saveNanos, w.restoreNanos = min(w.saveNanos, s.TickNanos), min(w.restoreNanos, s.TickNanos)
 	w.startAll()
 	w.leaveCut()
-	w.timeoutNanos = min(w.timeoutNanos, 2*s.electionNanos())
+	// A client has to wait for a write of a slow disk behind the one that is under
+	// way, at the leader or at a follower, or it will never hear an answer.
+	w.timeoutNanos = max(min(w.timeoutNanos, 2*s.electionNanos()), 4*s.SlowDisk.SyncNanos)
 	for i := range w.clients {
 		c := &w.clients[i]
 		c.reach = 1<<len(w.hosts) - 1
@@ -469,7 +472,7 @@ func (w *world) quiet() bool {
 // trip.
 func (w *world) pace() *pace {
 	s := w.scenario
-	p := &pace{ElectionTicks: s.ElectionTicks, TickNanos: s.TickNanos, SlowestTickNanos: s.TickNanos}
+	p := &pace{ElectionTicks: s.ElectionTicks, TickNanos: s.TickNanos, SlowestTickNanos: s.TickNanos, SyncNanos: s.SlowDisk.SyncNanos}
 	owed := uint64(0)
 	for i := range w.hosts {
 		h := &w.hosts[i]

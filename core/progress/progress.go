@@ -143,6 +143,21 @@ func (p *Progress) Probed(match ids.Index, news bool) bool {
 	return news || match == p.Next-1
 }
 
+// Agreed says whether an answer shows that the follower's log matches where the
+// leader probes. What lies between there and Match need not be durable yet: a slow
+// disk does not keep the logs from being compared, nor entries from streaming.
+func (p *Progress) Agreed(prev ids.Index) bool {
+	return p.State == Probe && !p.Busy && prev == p.Next-1 && prev > p.Match
+}
+
+// StreamOn streams from where the leader probes, and leaves out what the follower
+// has and is yet to make durable.
+func (p *Progress) StreamOn() {
+	next := p.Next
+	p.BecomeReplicate()
+	p.Next = next
+}
+
 // Accepted notes that the follower's durable log matches up to match, as learnt
 // at this time in office, and says whether that is news.
 func (p *Progress) Accepted(match ids.Index, now uint64) bool {
