@@ -143,7 +143,7 @@ func (r *Raft) handleAppendEntries(m *Message, out *Ready) {
 	waits := verified > r.log.persistedIndex && (len(a.Entries) > 0 || r.durableTerm < r.term)
 	resp := &r.message(out, KindAppendEntriesResponse, m.From, waits).AppendEntriesResponse
 	resp.Match, resp.Round, resp.Sent, resp.Unfit = verified, a.Round, a.Sent, !r.mayStand()
-	resp.Prev = a.Prev.Index
+	resp.Prev, resp.Hint = a.Prev.Index, r.log.last()
 	if !waits {
 		resp.Match = min(verified, r.log.persistedIndex)
 	}

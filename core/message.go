@@ -116,6 +116,7 @@ type AppendEntriesResponse struct {
 	Prev Index
 	// Hint is the last entry of the sender's log that may match: the last at or
 	// before Prev whose term is not above Prev's.
+	// Without Reject it is where the log ends.
 	Hint  EntryID
 	Round uint64
 	Sent  uint64

@@ -432,6 +432,11 @@ func (d draw) devices(s *Scenario, focus Focus) {
 	if d.chance("slow-disk", 1, 8) && s.Replicas >= 3 {
 		s.SlowDisk.Replica = 1 + int(d.between("slow-disk/replica", 0, uint64(s.Replicas-1)))
 		s.SlowDisk.SyncNanos = d.between("slow-disk/nanos", timeout*11/10, timeout*3)
+		// It may be in every majority, and takes one window with each sync: clients
+		// that ask for more than that would be owed more and more.
+		l := &s.Limits
+		l.MessageBytes = max(l.MessageBytes, 16<<10)
+		l.InflightMessages, l.InflightBytes = max(l.InflightMessages, 64), max(l.InflightBytes, 1<<20)
 	}
 }
 
