@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/seaworthy-raft/seaworthy/core"
+	"github.com/seaworthy-raft/seaworthy/core/digest"
 	"github.com/seaworthy-raft/seaworthy/internal/choice"
 	"github.com/seaworthy-raft/seaworthy/netsim"
 	"github.com/seaworthy-raft/seaworthy/replica"
@@ -18,9 +19,10 @@ type host struct {
 	index int
 	id    core.ReplicaID
 
-	clock  clock
-	jitter choice.Stream
-	disk   disk
+	clock    clock
+	jitter   choice.Stream
+	timeouts uint64 // random numbers of election timeouts, so far
+	disk     disk
 
 	// The process. It is down exactly if replica is nil.
 	replica *replica.Replica
@@ -326,12 +328,23 @@ func (h *host) tickOwed() {
 	h.replica.Tick(uint32(min(n, 1<<30)), jitter, brought)
 }
 
-// drawJitter draws the random number of an election timeout. Were the benign
-// one the same everywhere, equal replicas would stand for election together
-// for ever; so each begins in a place of its own.
+// drawJitter draws the random number of an election timeout. The benign one is
+// the replica's own, and another each time: were it the same each time, two
+// voters with one timeout and equal links would stand for election together
+// for ever, and no place of its own for each would help, because there may be
+// more replicas than ticks in a timeout. In a healed cluster it is always that
+// one. A protocol that owes its progress to chance can be held to a bound only
+// where nobody chooses against it, and a fuzzer's input goes on after the heal.
 func (h *host) drawJitter() uint32 {
-	own := uint32(h.index) * h.w.scenario.ElectionTicks / uint32(len(h.w.hosts))
-	return own + uint32(h.w.source.Choose(h.jitter, choice.AlternativesMax))
+	h.timeouts++
+	own := uint32(digest.Finish(digest.Word(digest.Word(0, uint64(h.index)), h.timeouts)))
+	if h.w.phase != phaseFaults {
+		return own
+	}
+	if drawn := h.w.source.Choose(h.jitter, choice.AlternativesMax); drawn != 0 {
+		return uint32(drawn)
+	}
+	return own
 }
 
 // dispatch passes an event to the replica.
