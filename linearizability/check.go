@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/bits"
 	"runtime/debug"
 	"slices"
 
@@ -132,7 +133,7 @@ func (c *Checker) Points(h *History) (Result, error) {
 	if v := c.realTime(h); v.Kind != ViolationNone {
 		return c.illegal(h, v, 0), nil
 	}
-	run := &stepper{model: c.model, budget: math.MaxUint64}
+	run := &stepper{model: c.model, budget: math.MaxUint64, comparisonsMax: math.MaxUint64}
 	now, accepted := c.model.Init(), 0
 	model := porcupine.Model{
 		Init: func() any { return now },
@@ -279,14 +280,30 @@ func (c *Checker) describe(h *History, id OpID) string {
 }
 
 // WholeStepsMax is a budget for Whole that small histories (4 clients, 300
-// operations, one in five of them of unknown outcome) stay below, and that
-// takes a second or two and 200 MB to use up.
-const WholeStepsMax = 1 << 21
+// operations, one in five of them of unknown outcome) stay below, and that with
+// a model as cheap as KV takes a second or two to use up.
+const WholeStepsMax = 1_000_000
+
+const (
+	// comparisonsPerStep is how many comparisons of states the budget of one step
+	// pays for. A model that is a Hasher needs about one; without a hash each new
+	// state is compared with all that the same operations led to in other orders,
+	// of which there may be as many as there are orders.
+	comparisonsPerStep = 8
+	// opsPerStep is how many operations a history may have for a step to cost no
+	// more than one. Each step that succeeds keeps two sets of operations, a bit
+	// for each.
+	opsPerStep = 1024
+)
 
 // Whole judges a history without its points, by searching for an order that
-// explains it. It costs at most stepsMax steps of the model; if they do not
-// suffice the verdict is Unknown. The cost is exponential in how many operations
-// overlap, so this is for few clients.
+// explains it. It costs at most stepsMax steps of the model and eight times as
+// many comparisons of states (Model.Equal); if they do not suffice the verdict
+// is Unknown. It keeps no more than a state of the model and 700 bytes for each
+// step; in a history of more than 1,024 operations a step takes that from the
+// budget once for each 1,024. How long a step takes and how large a state is,
+// the model alone knows, and nothing bounds that. The cost is exponential in how
+// many operations overlap, so this is for few clients.
 //
 // An operation of unknown outcome returns never, so that porcupine may place it
 // anywhere after its call. It has to place it somewhere, though. What never
@@ -298,7 +315,8 @@ const WholeStepsMax = 1 << 21
 // behind the last known one. But without this, each operation that never took
 // effect would double the search.
 func (c *Checker) Whole(h *History, stepsMax uint64) (Result, error) {
-	s := &search{stepper: stepper{model: c.model, budget: stepsMax}}
+	price := 1 + uint64(len(h.ops))/opsPerStep
+	s := &search{stepper: stepper{model: c.model, budget: stepsMax / price, comparisonsMax: saturatedProduct(stepsMax, comparisonsPerStep)}}
 	if m, ok := c.model.(interface{ foresee([]Operation) *foresight }); ok {
 		s.foresight = m.foresee(h.ops)
 	}
@@ -333,16 +351,27 @@ func (c *Checker) Whole(h *History, stepsMax uint64) (Result, error) {
 	return c.illegal(h, Violation{Kind: ViolationHistory, First: -1, Second: -1}, s.steps), nil
 }
 
-// stepper is a Model as porcupine sees it: it counts the steps, and turns an
-// error or a panic, which in porcupine's own goroutine would end the process,
+func saturatedProduct(a, b uint64) uint64 {
+	high, low := bits.Mul64(a, b)
+	if high != 0 {
+		return math.MaxUint64
+	}
+	return low
+}
+
+// stepper is a Model as porcupine sees it: it counts the steps and comparisons,
+// and turns an error or a panic, which in porcupine's own goroutine would end the process,
 // into the end of the search.
 type stepper struct {
 	model  Model
-	budget uint64
+	budget uint64 // of steps
+	// comparisonsMax is the budget of comparisons.
+	comparisonsMax uint64
 
-	steps     uint64
-	exhausted bool
-	err       error
+	steps       uint64
+	comparisons uint64
+	exhausted   bool
+	err         error
 }
 
 // step is one step of the model. After an error or the last step of the budget
@@ -367,7 +396,18 @@ func (r *stepper) step(state any, op *Operation) (next any, ok bool) {
 	return next, ok
 }
 
+// equal compares two states. After an error or the last comparison of the budget
+// it says yes to everything: porcupine then looks for no other among the states
+// it has kept. What follows is no verdict.
 func (r *stepper) equal(a, b any) bool {
+	if r.err != nil || r.exhausted {
+		return true
+	}
+	if r.comparisons == r.comparisonsMax {
+		r.exhausted = true
+		return true
+	}
+	r.comparisons++
 	defer r.catch(nil)
 	return r.model.Equal(a, b)
 }

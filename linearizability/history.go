@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Outcome is what the client of an operation knows about it.
@@ -88,9 +89,16 @@ type OpID int
 // keeps its own copy of inputs and outputs, and allocates nothing once it has
 // been as large before (see Reset). The zero History is empty and ready.
 //
-// Calling its methods in the order in which things happen is what gives the
-// order of events; times may stand still but must not go back.
+// Its methods may be called from many goroutines at once. The order in which
+// they are called is the order of events: a client calls Call before it sends
+// anything, and Return after the answer has come, and then no operation looks
+// shorter than it was. Times are for people. A time before the latest one, as
+// two goroutines that read one clock may bring them, counts as the latest.
+//
+// What Op and Operations return, the checks and pictures look at in place: they
+// are for when nobody records any more. Write and Len are not.
 type History struct {
+	mu     sync.Mutex
 	ops    []Operation
 	events uint64
 	nanos  uint64
@@ -101,6 +109,8 @@ type History struct {
 // Reset empties the history and keeps its memory. Operations obtained before
 // are void.
 func (h *History) Reset() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.ops = h.ops[:0]
 	h.bytes = h.bytes[:0]
 	h.events, h.nanos, h.points = 0, 0, false
@@ -109,6 +119,8 @@ func (h *History) Reset() {
 // Call records that client, any small number, sends input at the time nanos.
 // Until something else is recorded about it, the outcome is unknown.
 func (h *History) Call(client int, nanos uint64, input []byte) OpID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.ops = append(h.ops, Operation{Client: client, Call: h.moment(nanos), Input: h.keep(input)})
 	return OpID(len(h.ops) - 1)
 }
@@ -116,6 +128,8 @@ func (h *History) Call(client int, nanos uint64, input []byte) OpID {
 // Return records the answer. An answer that leaves open whether the operation
 // took effect is none: then call GiveUp.
 func (h *History) Return(id OpID, nanos uint64, output []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	op := h.close(id, nanos)
 	op.Outcome = OutcomeKnown
 	op.Output = h.keep(output)
@@ -123,10 +137,18 @@ func (h *History) Return(id OpID, nanos uint64, output []byte) {
 
 // Refuse records that the client was told that the operation will never take
 // effect.
-func (h *History) Refuse(id OpID, nanos uint64) { h.close(id, nanos).Outcome = OutcomeRefused }
+func (h *History) Refuse(id OpID, nanos uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.close(id, nanos).Outcome = OutcomeRefused
+}
 
 // GiveUp records that the client no longer waits. The outcome stays unknown.
-func (h *History) GiveUp(id OpID, nanos uint64) { h.close(id, nanos) }
+func (h *History) GiveUp(id OpID, nanos uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.close(id, nanos)
+}
 
 // Wrote records that the operation is the entry at index and was applied there.
 // An entry that a session table kept from being applied is none.
@@ -139,7 +161,11 @@ func (h *History) Wrote(id OpID, index uint64) { h.point(id, Point{PointWrite, i
 func (h *History) Read(id OpID, index uint64) { h.point(id, Point{PointRead, index}) }
 
 // Len is the number of operations.
-func (h *History) Len() int { return len(h.ops) }
+func (h *History) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ops)
+}
 
 // Op is the operation id, to be looked at until the history next changes.
 func (h *History) Op(id OpID) *Operation { return &h.ops[id] }
@@ -149,12 +175,9 @@ func (h *History) Op(id OpID) *Operation { return &h.ops[id] }
 func (h *History) Operations() []Operation { return h.ops }
 
 func (h *History) moment(nanos uint64) Moment {
-	if nanos < h.nanos {
-		panic(fmt.Sprintf("linearizability: time goes back from %d to %d", h.nanos, nanos))
-	}
-	h.nanos = nanos
+	h.nanos = max(h.nanos, nanos)
 	h.events++
-	return Moment{Nanos: nanos, Event: h.events}
+	return Moment{Nanos: h.nanos, Event: h.events}
 }
 
 func (h *History) close(id OpID, nanos uint64) *Operation {
@@ -167,6 +190,8 @@ func (h *History) close(id OpID, nanos uint64) *Operation {
 }
 
 func (h *History) point(id OpID, p Point) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.points = true
 	op := &h.ops[id]
 	switch {
@@ -218,6 +243,8 @@ type jsonOperation struct {
 // verdict from every check. If m is a Describer, each operation also says in
 // words what it is; m may be nil.
 func (h *History) Write(w io.Writer, m Model) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	describer, _ := m.(Describer)
 	buf := bufio.NewWriter(w)
 	fmt.Fprintf(buf, "{\"version\":%d,\"operations\":[", historyVersion)

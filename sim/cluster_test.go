@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"github.com/seaworthy-raft/seaworthy/linearizability"
 	"strings"
 	"testing"
 
@@ -187,7 +188,7 @@ func TestSecondJudgeGivesUp(t *testing.T) {
 		if r.SearchCut {
 			cut++
 			if r := Run(&Options{Seed: seed}); r.SearchCut || r.Verdict != Passed {
-				t.Errorf("seed %d: %v, cut %t with %d steps", seed, r.Verdict, r.SearchCut, wholeSteps)
+				t.Errorf("seed %d: %v, cut %t with %d steps", seed, r.Verdict, r.SearchCut, linearizability.WholeStepsMax)
 			}
 		}
 	}

@@ -77,7 +77,7 @@ type Options struct {
 	// much virtual time, and soon after so many decisions.
 	MaxNanos, MaxDecisions uint64
 
-	searchSteps uint64 // of the second judge; zero: wholeSteps
+	searchSteps uint64 // of the second judge; zero: linearizability.WholeStepsMax
 }
 
 // Verdict is how a run ended.
@@ -504,10 +504,6 @@ func (w *world) pace() *pace {
 	return p
 }
 
-// wholeSteps is how long the second judge of small runs may search: a second or
-// two.
-const wholeSteps = 1_000_000
-
 // judge makes the checks of the end: the cluster has one state with everything
 // in it that was acknowledged, and what clients saw is linearizable. The points
 // of its operations prove that. For small histories a search that knows nothing
@@ -530,7 +526,7 @@ func (w *world) judge() {
 	r, err := judge.Points(&w.history)
 	if err == nil && r.Verdict == linearizability.Ok && w.scenario.Small {
 		var whole linearizability.Result
-		if whole, err = judge.Whole(&w.history, cmp.Or(w.options.searchSteps, wholeSteps)); whole.Verdict == linearizability.Illegal {
+		if whole, err = judge.Whole(&w.history, cmp.Or(w.options.searchSteps, linearizability.WholeStepsMax)); whole.Verdict == linearizability.Illegal {
 			r = whole
 		}
 		w.result.SearchCut = err == nil && whole.Verdict == linearizability.Unknown
