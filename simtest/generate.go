@@ -10,22 +10,35 @@ import (
 	"github.com/seaworthy-raft/seaworthy/sim"
 )
 
-// scenarioDecisionsMax is more than it takes to draw a scenario.
-const scenarioDecisionsMax = 1000
-
-// Scenarios generates scenarios: those that seeds draw, decision by decision
-// under rapid's hands, so that a failing one shrinks to a calm one.
-// It panics if the focus names no feature.
+// Scenarios generates the scenarios that seeds draw, as often as seeds draw
+// them, decision by decision under rapid's hands, so that a failing one shrinks
+// to a calm one. focus is letters of features that must be on; it panics if one
+// names no feature.
 func Scenarios(focus string) *rapid.Generator[sim.Scenario] {
 	letters, err := sim.ParseFocus(focus)
 	if err != nil {
 		panic("simtest: " + err.Error())
 	}
 	return rapid.Custom(func(t *rapid.T) sim.Scenario {
-		b := rapid.SliceOfN(rapid.Byte(), 0, scenarioDecisionsMax).Draw(t, "decisions")
-		return sim.Draw(choice.FromBytes(b, scenarioDecisionsMax), letters)
+		return sim.Draw(choice.FromGenerator(func() byte { return evenByte(t) }), letters)
 	})
 }
+
+// evenByte is a byte of which each value is as likely as every other. rapid
+// prefers small numbers and short slices, and those are the calm decisions: a
+// scenario made of them has nothing in it. Its bits it draws evenly.
+func evenByte(t *rapid.T) byte {
+	b := byte(0)
+	for range 8 {
+		b <<= 1
+		if bit.Draw(t, "bit") {
+			b |= 1
+		}
+	}
+	return b
+}
+
+var bit = rapid.Bool()
 
 // Request is one step of a client program.
 type Request struct {

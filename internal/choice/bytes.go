@@ -14,6 +14,18 @@ func FromBytes(b []byte, limit int) *Source {
 	return s
 }
 
+// FromGenerator returns a source whose decisions are the bytes that next gives,
+// as FromBytes takes them from its input, for as long as there are decisions: a
+// generator of bytes as one of runs. Where the bytes are equally likely, so are
+// decisions as if a seed had made them, but for a rare Chance, which comes true
+// once in 256 at least.
+func FromGenerator(next func() byte) *Source {
+	s := New(0)
+	s.mode = fuzzing
+	s.more = next
+	return s
+}
+
 // Bytes is the input with which FromBytes takes the decisions taken so far,
 // cut after limit bytes and after the last that is not benign: the way from a
 // known failure into a fuzzer's corpus. Hunting, there is none.
@@ -37,7 +49,12 @@ func (s *Source) Bytes(limit int) []byte {
 // nextByte takes the byte for a decision between n alternatives.
 func (s *Source) nextByte(st Stream, n int) byte {
 	s.streams[st-1].next++
-	if n == 1 || len(s.bytes) == 0 {
+	switch {
+	case n == 1:
+		return 0
+	case len(s.bytes) == 0 && s.more != nil:
+		return s.more()
+	case len(s.bytes) == 0:
 		return 0
 	}
 	b := s.bytes[0]

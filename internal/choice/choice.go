@@ -73,7 +73,9 @@ type Source struct {
 
 	log    []record // every decision so far, unless hunting
 	replay replay   // mode replaying
-	bytes  []byte   // mode fuzzing: what is left
+	// Mode fuzzing: what is left, and who goes on when nothing is; nil: nobody.
+	bytes []byte
+	more  func() byte
 }
 
 // record is one decision as it was taken.
