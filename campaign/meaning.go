@@ -61,6 +61,7 @@ var meanings = map[string]string{
 	"Refusal":                   "A request about members that makes no sense is refused.",
 	"Transfer":                  "A transfer that is answered as done has the target lead, and no transfer is left in the dark.",
 	"Recovery":                  "Once healed, a cluster elects a leader, answers and converges within its bound; and whoever restarts finds a disk that it can start from.",
+	"Replies":                   "A state machine appends its reply to what it is given, and changes nothing of that.",
 	"Requested":                 "Nothing is applied that no client asked for.",
 	"Storage":                   "A disk takes what it is given, keeps what was synced, and is found in a state that replica.Storage allows.",
 	"Sync":                      "A disk that is whole syncs what it was given.",

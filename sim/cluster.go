@@ -697,12 +697,13 @@ type witness struct {
 	applied core.Index    // up to here, at the end of the last task
 	task    *replica.Task // being run
 	at      int           // of its entries, the next one to be applied
+	replies replies
 }
 
 // Apply implements replica.StateMachine.
 func (m *witness) Apply(index, time uint64, command, reply []byte) []byte {
 	n := len(reply)
-	reply = m.machine.Apply(index, time, command, reply)
+	reply = m.appended("Apply", reply, m.machine.Apply(index, time, command, m.replies.given()))
 	for m.at < len(m.task.Entries) && uint64(m.task.Entries[m.at].Index) < index {
 		m.at++
 	}
@@ -718,7 +719,9 @@ func (m *witness) Apply(index, time uint64, command, reply []byte) []byte {
 }
 
 // Query implements replica.StateMachine.
-func (m *witness) Query(query, reply []byte) []byte { return m.machine.Query(query, reply) }
+func (m *witness) Query(query, reply []byte) []byte {
+	return m.appended("Query", reply, m.machine.Query(query, m.replies.given()))
+}
 
 // Snapshot implements replica.StateMachine.
 func (m *witness) Snapshot() io.WriterTo {

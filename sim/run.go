@@ -26,6 +26,7 @@
 //	promises.go    what a message may say when it is sent
 //	confirmed.go   which reads may be confirmed
 //	effects.go     what may be applied and answered
+//	replies.go     how a state machine has to answer
 //	liveness.go    what a healed cluster must achieve, and when it need not
 //	connectivity.go  clusters whose links stay cut: any directed graph
 //	marks.go       situations that a campaign must have reached; lookout.go sees them

@@ -44,7 +44,7 @@ func equalReplicas(replicas, spares int) Scenario {
 	return Scenario{
 		Replicas: replicas, Spares: spares,
 		TickNanos: 10e6, ElectionTicks: 10, HeartbeatTicks: 1,
-		Limits: core.DefaultLimits(),
+		Limits: LimitScenario(core.DefaultLimits()),
 		Links:  LinkScenario{BaseNanosMin: 1e6, BaseNanosMax: 1e6},
 		Traffic: TrafficScenario{
 			Clients: 2, RatePerSecond: 20, TimeoutNanos: 500e6, RetriesMax: 2,
