@@ -493,9 +493,11 @@ func (w *world) pace() *pace {
 		}
 		owed = max(owed, bytes)
 	}
-	p.OwedBytes = owed
-	// A round trip, with a sync and a task at either end.
-	trip := s.heartbeatNanos() + 4*s.TickNanos
+	// A snapshot yet to be taken may be as huge as any.
+	p.OwedBytes = owed + s.HugeBytes
+	// A round trip, with a sync and a task at either end, and where a disk stays
+	// slow one of its writes: each piece of a snapshot waits for the one before.
+	trip := s.heartbeatNanos() + 4*s.TickNanos + p.SyncNanos
 	l := &s.Limits
 	window := min(l.InflightBytes, uint64(l.InflightMessages)*l.MessageBytes, uint64(l.ChunkBytes), l.ApplyBytes)
 	p.BytesPerSecond = max(mulDiv(max(window, 64), 1e9, trip), 1)
