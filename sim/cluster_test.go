@@ -2,11 +2,11 @@ package sim
 
 import (
 	"encoding/json"
-	"github.com/seaworthy-raft/seaworthy/linearizability"
 	"strings"
 	"testing"
 
 	"github.com/seaworthy-raft/seaworthy/core"
+	"github.com/seaworthy-raft/seaworthy/linearizability"
 )
 
 // quietWorld is a world without faults, some time after its start.
