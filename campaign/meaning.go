@@ -60,6 +60,7 @@ var meanings = map[string]string{
 	"Partial Connectivity":      "As long as some replica that could be elected and a majority hear each other, a leader commits within a few election timeouts.",
 	"Refusal":                   "A request about members that makes no sense is refused.",
 	"Transfer":                  "A transfer that is answered as done has the target lead, and no transfer is left in the dark.",
+	sim.PropertyOfficeKept:      "In a healed cluster, who leads and is heard by all goes on leading, however slow disks are, unless it was asked not to.",
 	"Recovery":                  "Once healed, a cluster elects a leader, answers and converges within its bound; and whoever restarts finds a disk that it can start from.",
 	"Replies":                   "A state machine appends its reply to what it is given, and changes nothing of that.",
 	"Requested":                 "Nothing is applied that no client asked for.",

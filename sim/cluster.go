@@ -468,7 +468,7 @@ func (w *world) look(h *host) {
 		w.checker.onError(h.index, e)
 		return
 	}
-	s := h.replica.Core().Office()
+	s, successor := h.replica.Core().Office(), h.successor
 	if s.Configuration != h.configuration || !h.committed || s.Successor != h.successor {
 		h.lookAtMembers(&s)
 	}
@@ -484,6 +484,9 @@ func (w *world) look(h *host) {
 		w.saw(triggerLeader, h)
 	} else if now.role == core.RoleCandidate && h.role.role != core.RoleCandidate {
 		w.saw(triggerCandidate, h)
+	}
+	if h.role.role == core.RoleLeader {
+		w.leftOffice(h, successor)
 	}
 	h.role = now
 	w.invariants.stirred = true
@@ -531,6 +534,7 @@ func (h *host) Event(e core.Event) {
 		w.operator.heardRemoved(int(e.Replica) - 1)
 	case core.EventDiskStalled:
 		h.stalled = true
+		w.calledStalled(h)
 	case core.EventDiskLost:
 		w.loss.told(h, e.Replica)
 	case core.EventHandover:

@@ -411,6 +411,7 @@ func (w *world) recover() {
 	for !w.over() && w.now < deadline {
 		w.runUntil(min(w.now+w.scenario.TickNanos, deadline))
 		w.recovery.observe(w.checker, w.links, w.now, w.answered, w.settled())
+		w.lookAtOffice()
 		if w.recovery.done() && w.quiet() {
 			w.result.RecoveryTicks = p.ticks(w.recovery.nanos())
 			return

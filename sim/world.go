@@ -51,6 +51,7 @@ type world struct {
 	answered     bool   // a probe was
 	links        links  // that are open once all is healed
 	recovery     recovery
+	office       office
 	livelock     livelock
 
 	verdict Verdict
