@@ -11,7 +11,8 @@ import "github.com/seaworthy-raft/seaworthy/core/progress"
 // A leader has proof in two cases, whichever part of the disk was lost:
 //
 //   - The replica refuses an append behind an index that it has acknowledged in
-//     this term, or says that its log ends before, and the append left after the leader knew of that, or the
+//     this term, or says that its log ends before, or (as the hint of a refusal
+//     further on) that it may match no further than before, and the append left after the leader knew of that, or the
 //     refusal is of a later boot than all acknowledgements. While a term lasts
 //     only its leader cuts a log, and never below what is acknowledged; so a disk
 //     that keeps everything can not come to such a refusal, in whatever order
@@ -42,7 +43,7 @@ func (r *Raft) countsForNothing(m *Message, out *Ready) bool {
 		return false
 	}
 	a := &m.AppendEntriesResponse
-	lacks := a.Reject && a.Prev <= p.Match || !a.Reject && a.Hint.Index < p.Match
+	lacks := a.Reject && a.Prev <= p.Match || a.Hint.Index < p.Match
 	forgot := lacks && p.Match > 0 && a.Sent > 0 &&
 		(a.Sent > p.MatchSince || m.Boot > p.Boot)
 	reborn := m.Boot < p.Boot && a.Sent > p.BootSince

@@ -77,6 +77,29 @@ func TestLostDiskIsNoticedAndCountsForNothing(t *testing.T) {
 	}
 }
 
+// Nor does it go unnoticed when the leader has compacted all that it lacks: a
+// snapshot would heal it, and nobody would know.
+func TestLostDiskIsNoticedBehindACompactedLog(t *testing.T) {
+	c, l, x := lostDisk(t, func(st State, boot Boot) (State, Boot) { return st, boot + 2 })
+	c.installs = true
+	// The leader's log begins after what it knows to match.
+	other := 6 - l - x
+	c.cut = func(m *Message) bool { return m.From == x || m.To == x }
+	c.propose(l, 7, 8)
+	c.run(1)
+	for _, id := range []ReplicaID{l, other} {
+		c.snapshot(id)
+	}
+	if r := c.replicas[l]; r.peer(x).Match > r.log.base.Index || r.peer(x).Next <= r.log.base.Index {
+		t.Fatalf("%+v, base %v", *r.peer(x), r.log.base)
+	}
+	c.cut = nil
+	c.run(6)
+	if c.happened(l, Event{EventDiskLost, x}) != 1 || len(c.replicas[x].restored) > 0 {
+		t.Errorf("events %+v, %d snapshots restored", c.replicas[l].events, len(c.replicas[x].restored))
+	}
+}
+
 // A replica that keeps its disk is never taken for one that has lost it, however
 // often it starts and however late its answers are.
 func TestDiskThatWasKeptIsNotTakenForLost(t *testing.T) {

@@ -265,6 +265,10 @@ func (l *loss) watch() {
 		l.leader = -1 // the next one knows nothing
 		return
 	}
+	if c := leader.replica.Core().Configuration(); !c.Has(h.id) {
+		l.leader = -1 // it is not followed any more
+		return
+	}
 	l.calm++
 	if w.nemesis.partition != 0 || w.nemesis.clogs > 0 || leader.paused || h.replica == nil || h.paused {
 		l.calm = 0
